@@ -1,0 +1,3 @@
+//! The store as services use it, on the memory engine.
+
+mod tables;
