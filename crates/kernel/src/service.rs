@@ -1,0 +1,231 @@
+//! A service as the kernel sees it: a table of operations, tasks, CloudFormation types and data planes.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::shim::{DecodeError, Route};
+use bytes::Bytes;
+use sereno_base::AccountId;
+use sereno_policy::{Policy, ResourceRule};
+use sereno_wire::{
+    DynShape, HttpRequest, HttpResponse, Operation, OperationSchema, Protocol, ServiceSchema,
+    Violation,
+};
+
+use crate::{Access, BoxFuture, Ctx, Error, ResourceType, Result, TaskKind};
+
+/// The policy on a resource, and whose resource it is.
+#[derive(Clone, Default)]
+pub struct ResourceGuard {
+    pub policy: Option<Arc<Policy>>,
+    /// For resources whose ARN names no account (S3 buckets).
+    pub owner: Option<AccountId>,
+    /// What part the policy has in the decision: a role's trust policy must name the caller.
+    pub rule: ResourceRule,
+}
+
+type GuardFn = Box<dyn Fn(Ctx, String) -> BoxFuture<'static, Result<ResourceGuard>> + Send + Sync>;
+
+/// Traffic that is not an API call: a deployed API's URL, a website, a hosted page.
+pub trait DataPlane: Send + Sync + 'static {
+    /// Whether this request is ours. `host` is lower case and without port. Must be cheap: it is asked for every request.
+    fn owns(&self, host: &str, path: &str) -> bool;
+
+    /// Answers it. The context has no caller yet (anonymous): the data plane verifies what it must.
+    fn serve(&self, ctx: Ctx, request: HttpRequest) -> BoxFuture<'_, HttpResponse>;
+}
+
+/// One AWS service: the table of contents of its crate.
+pub struct Service {
+    pub(crate) schema: &'static ServiceSchema,
+    pub(crate) operations: HashMap<&'static str, Box<dyn Operable>>,
+    pub(crate) tasks: Vec<TaskKind>,
+    pub(crate) resources: Vec<ResourceType>,
+    pub(crate) guard: Option<GuardFn>,
+    pub(crate) data_plane: Option<Box<dyn DataPlane>>,
+    pub(crate) violations: fn(&[Violation]) -> Error,
+}
+
+impl Service {
+    pub fn new(schema: &'static ServiceSchema) -> Service {
+        Service {
+            schema,
+            operations: HashMap::new(),
+            tasks: Vec::new(),
+            resources: Vec::new(),
+            guard: None,
+            data_plane: None,
+            violations: validation_exception,
+        }
+    }
+
+    /// Serves operation `O`: `access` says what it needs, `handler` does it.
+    #[must_use]
+    pub fn on<O: Operation>(
+        mut self,
+        access: impl Fn(&Ctx, &O::Input) -> Access + Send + Sync + 'static,
+        handler: impl Handler<O>,
+    ) -> Service {
+        let registered = Registered { access, handler, operation: PhantomData::<fn() -> O> };
+        self.operations.insert(O::SCHEMA.name, Box::new(registered));
+        self
+    }
+
+    /// Does work that has no caller: what other operations left to be done, timers, pollers.
+    #[must_use]
+    pub fn task(mut self, kind: TaskKind) -> Service {
+        self.tasks.push(kind);
+        self
+    }
+
+    /// Offers a CloudFormation type.
+    #[must_use]
+    pub fn resource(mut self, resource: ResourceType) -> Service {
+        self.resources.push(resource);
+        self
+    }
+
+    /// Tells the resource policy of an ARN; asked before every request that names a resource of this service.
+    #[must_use]
+    pub fn resource_policy<F>(
+        mut self,
+        guard: impl Fn(Ctx, String) -> F + Send + Sync + 'static,
+    ) -> Service
+    where
+        F: Future<Output = Result<ResourceGuard>> + Send + 'static,
+    {
+        self.guard = Some(Box::new(move |ctx, arn| Box::pin(guard(ctx, arn))));
+        self
+    }
+
+    #[must_use]
+    pub fn data_plane(mut self, plane: impl DataPlane) -> Service {
+        self.data_plane = Some(Box::new(plane));
+        self
+    }
+
+    /// Replaces the error for input that breaks the model's constraints.
+    #[must_use]
+    pub fn violations(mut self, error: fn(&[Violation]) -> Error) -> Service {
+        self.violations = error;
+        self
+    }
+
+    pub fn schema(&self) -> &'static ServiceSchema {
+        self.schema
+    }
+
+    pub fn operation(&self, name: &str) -> Option<&dyn Operable> {
+        self.operations.get(name).map(AsRef::as_ref)
+    }
+
+    /// Names of the operations that are served, sorted.
+    pub fn served(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.operations.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+
+    pub fn violation_error(&self, violations: &[Violation]) -> Error {
+        (self.violations)(violations)
+    }
+
+    pub fn plane(&self) -> Option<&dyn DataPlane> {
+        self.data_plane.as_deref()
+    }
+}
+
+/// AWS's sentence for input that breaks the model's constraints.
+fn validation_exception(violations: &[Violation]) -> Error {
+    Error::invalid("ValidationException", sereno_wire::validation_message(violations))
+}
+
+/// Does an operation: an `async fn(Ctx, Input) -> Result<Output>`.
+pub trait Handler<O: Operation>: Send + Sync + 'static {
+    fn run(&self, ctx: Ctx, input: O::Input) -> BoxFuture<'static, Result<O::Output>>;
+}
+
+impl<O, F, R> Handler<O> for F
+where
+    O: Operation,
+    F: Fn(Ctx, O::Input) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<O::Output>> + Send + 'static,
+{
+    fn run(&self, ctx: Ctx, input: O::Input) -> BoxFuture<'static, Result<O::Output>> {
+        Box::pin(self(ctx, input))
+    }
+}
+
+/// An operation whose types are erased, so that one pipeline serves all.
+pub trait Operable: Send + Sync {
+    fn schema(&self) -> &'static OperationSchema;
+
+    fn decode(
+        &self,
+        protocol: Protocol,
+        route: &Route,
+        request: HttpRequest,
+        body: Bytes,
+    ) -> Result<Box<dyn DynShape>, DecodeError>;
+
+    /// Reads the JSON protocol's form: calls made from templates, not from code.
+    fn from_json(&self, json: &serde_json::Value) -> Result<Box<dyn DynShape>, DecodeError>;
+
+    fn access(&self, ctx: &Ctx, input: &dyn DynShape) -> Access;
+
+    fn run(
+        &self,
+        ctx: Ctx,
+        input: Box<dyn DynShape>,
+    ) -> BoxFuture<'static, Result<Box<dyn DynShape>>>;
+}
+
+struct Registered<O, A, H> {
+    access: A,
+    handler: H,
+    operation: PhantomData<fn() -> O>,
+}
+
+impl<O, A, H> Operable for Registered<O, A, H>
+where
+    O: Operation,
+    A: Fn(&Ctx, &O::Input) -> Access + Send + Sync + 'static,
+    H: Handler<O>,
+{
+    fn schema(&self) -> &'static OperationSchema {
+        O::SCHEMA
+    }
+
+    fn decode(
+        &self,
+        protocol: Protocol,
+        route: &Route,
+        request: HttpRequest,
+        body: Bytes,
+    ) -> Result<Box<dyn DynShape>, DecodeError> {
+        let input = crate::shim::decode::<O>(protocol, route, request, body)?;
+        Ok(Box::new(input))
+    }
+
+    fn from_json(&self, json: &serde_json::Value) -> Result<Box<dyn DynShape>, DecodeError> {
+        Ok(Box::new(crate::shim::from_json::<O::Input>(json)?))
+    }
+
+    fn access(&self, ctx: &Ctx, input: &dyn DynShape) -> Access {
+        let input: &dyn Any = input.as_any();
+        let input = input.downcast_ref().expect("the pipeline passes on what decode made");
+        (self.access)(ctx, input)
+    }
+
+    fn run(
+        &self,
+        ctx: Ctx,
+        input: Box<dyn DynShape>,
+    ) -> BoxFuture<'static, Result<Box<dyn DynShape>>> {
+        let input = input.into_any().downcast().expect("the pipeline passes on what decode made");
+        let output = self.handler.run(ctx, *input);
+        Box::pin(async move { Ok(Box::new(output.await?) as Box<dyn DynShape>) })
+    }
+}

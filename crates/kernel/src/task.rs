@@ -1,0 +1,404 @@
+//! Effects: work that an operation leaves to be done, written in the same commit as its cause and then carried out
+//! until it is done, also after a crash.
+//!
+//! All tasks lie in one table in the order of their due times. A runner claims a task by moving it to the end of a
+//! lease; what a crash leaves behind becomes due again by itself. So a task may run more than once: its work must be
+//! safe to repeat.
+//!
+//! ```ignore
+//! let mut batch = Batch::new();
+//! QUEUE.put(&mut batch, scope, &key, &record);
+//! task::schedule(&ctx, &mut batch, "lambda.async", ctx.now(), payload);
+//! ctx.store().commit(batch).await?;
+//! ```
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sereno_base::{AccountId, Region, Timestamp};
+use sereno_store::{Batch, Check, Key, Scope, StoreError, Table, Write, record};
+use tokio::sync::Notify;
+
+use crate::caller_record::CallerRecord;
+use crate::{BoxFuture, Caller, Cloud, Ctx, Result};
+
+record! {
+    /// One piece of work. Its key is its due time and its id.
+    pub struct TaskRecord {
+        1 => kind: String,
+        2 => id: String,
+        3 => payload: Bytes,
+        4 => attempt: u32,
+        5 => account: u64,
+        6 => region: String,
+        7 => caller: CallerRecord,
+        8 => created_ms: i64,
+        // The process that runs it; empty while it waits.
+        9 => holder: String,
+    }
+}
+
+const TASKS: Table<String, TaskRecord> = Table::new("kernel", "tasks");
+
+/// Tasks belong to nobody's account: their record says in whose name they run.
+const SCOPE: Scope = Scope::new(AccountId::DEFAULT, None);
+const CLAIM_PAGE: usize = 64;
+const RUNNING_MAX: usize = 256;
+const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+
+/// A task as its function sees it.
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub id: String,
+    pub payload: Bytes,
+    /// 1 for the first try.
+    pub attempt: u32,
+    pub created: Timestamp,
+}
+
+/// How a task's run ended. An error is retried with growing pauses, for ever: what must give up says `Done`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Done,
+    /// Run again then, with this payload if one is given.
+    Again {
+        at: Timestamp,
+        payload: Option<Bytes>,
+    },
+}
+
+type Run = Arc<dyn Fn(Ctx, Task) -> BoxFuture<'static, Result<Outcome>> + Send + Sync>;
+
+/// A kind of work: its name, which is stored, and the function that does it.
+#[derive(Clone)]
+pub struct TaskKind {
+    name: &'static str,
+    run: Run,
+    lease: Duration,
+    every: Option<Duration>,
+}
+
+impl TaskKind {
+    pub fn new<F>(
+        name: &'static str,
+        run: impl Fn(Ctx, Task) -> F + Send + Sync + 'static,
+    ) -> TaskKind
+    where
+        F: Future<Output = Result<Outcome>> + Send + 'static,
+    {
+        let run: Run = Arc::new(move |ctx, task| Box::pin(run(ctx, task)));
+        TaskKind { name, run, lease: Duration::from_secs(30), every: None }
+    }
+
+    /// Runs once in `every` on one node, from the server's start on, as nobody in the home account.
+    #[must_use]
+    pub fn every(mut self, every: Duration) -> TaskKind {
+        self.every = Some(every);
+        self
+    }
+
+    /// How long another node waits before it takes over from a dead one. Renewed while the task runs.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> TaskKind {
+        self.lease = lease;
+        self
+    }
+}
+
+/// Leaves work to be done, in the name of the context's caller, account and region. Answers its id.
+pub fn schedule(
+    ctx: &Ctx,
+    write: &mut dyn Write,
+    kind: &'static str,
+    due: Timestamp,
+    payload: impl Into<Bytes>,
+) -> String {
+    let id = ctx.random_uuid();
+    let record = TaskRecord {
+        kind: kind.to_owned(),
+        id: id.clone(),
+        payload: payload.into(),
+        account: ctx.account().as_u64(),
+        region: ctx.region().as_str().to_owned(),
+        caller: CallerRecord::of(ctx.caller()),
+        created_ms: ctx.now().millis(),
+        ..Default::default()
+    };
+    TASKS.put(write, SCOPE, key(due, &id).as_str(), &record);
+    id
+}
+
+fn key(due: Timestamp, id: &str) -> String {
+    format!("{:016}/{id}", due.millis().max(0))
+}
+
+fn due_of(key: &str) -> Timestamp {
+    let millis = key.split('/').next().and_then(|text| text.parse().ok());
+    Timestamp::from_millis(millis.unwrap_or(0))
+}
+
+/// Carries out tasks until it is dropped.
+pub struct Runner {
+    cloud: Arc<Cloud>,
+    kinds: HashMap<&'static str, TaskKind>,
+    /// This process in `holder`.
+    name: String,
+    running: Mutex<HashSet<String>>,
+    finished: Notify,
+}
+
+impl Cloud {
+    /// Starts to carry out tasks. Recurring ones are planned, and on an exclusive store what a dead process held is freed.
+    pub async fn start_tasks(self: &Arc<Cloud>) -> Result<tokio::task::JoinHandle<()>> {
+        let kinds = self.services.iter().flat_map(|service| &service.tasks);
+        let runner = Arc::new(Runner {
+            cloud: Arc::clone(self),
+            kinds: kinds.map(|kind| (kind.name, kind.clone())).collect(),
+            name: self.new_request_id().to_string(),
+            running: Mutex::new(HashSet::new()),
+            finished: Notify::new(),
+        });
+        runner.recover().await?;
+        Ok(tokio::spawn(async move { runner.run().await }))
+    }
+}
+
+impl Runner {
+    async fn recover(&self) -> Result<()> {
+        let store = self.cloud.store();
+        let now = self.cloud.clock().now();
+        let mut planned = HashSet::new();
+        let mut after: Option<String> = None;
+        loop {
+            let mut list = TASKS.list(SCOPE, ()).limit(CLAIM_PAGE);
+            if let Some(after) = &after {
+                list = list.after(after.as_str());
+            }
+            let page = list.read(store).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (at, mut record) in page {
+                planned.insert(record.id.clone());
+                if self.cloud.exclusive_store && !record.holder.is_empty() {
+                    record.holder.clear();
+                    let mut batch = Batch::new();
+                    TASKS.delete(&mut batch, SCOPE, at.as_str());
+                    TASKS.put(&mut batch, SCOPE, key(now, &record.id).as_str(), &record);
+                    store.commit(batch).await?;
+                }
+            }
+        }
+        self.plan_recurring(&planned, now).await
+    }
+
+    /// A recurring task's id is its kind's name, so there is one of it however many nodes start.
+    async fn plan_recurring(&self, planned: &HashSet<String>, now: Timestamp) -> Result<()> {
+        let (account, region) = self.cloud.home();
+        let mut batch = Batch::new();
+        for kind in self.kinds.values() {
+            let Some(every) = kind.every.filter(|_| !planned.contains(kind.name)) else { continue };
+            let record = TaskRecord {
+                kind: kind.name.to_owned(),
+                id: kind.name.to_owned(),
+                account: account.as_u64(),
+                region: region.as_str().to_owned(),
+                created_ms: now.millis(),
+                ..Default::default()
+            };
+            TASKS.put(&mut batch, SCOPE, key(now.plus(every), kind.name).as_str(), &record);
+        }
+        if !batch.mutations.is_empty() {
+            self.cloud.store().commit(batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn run(self: Arc<Self>) {
+        let partition = [Key { sort: Vec::new(), ..TASKS.key(SCOPE, "") }];
+        loop {
+            let changed = self.cloud.store().watch(&partition);
+            let finished = self.finished.notified();
+            let next = match self.claim_due().await {
+                Ok(next) => next,
+                Err(error) => {
+                    eprintln!("tasks: cannot read what is due: {error}");
+                    Some(self.cloud.clock().now().plus(BACKOFF_FIRST))
+                }
+            };
+            let sleep = async {
+                match next {
+                    Some(next) => self.cloud.clock().sleep_until(next).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = finished => {}
+                () = sleep => {}
+            }
+        }
+    }
+
+    /// Claims what is due, as far as there is room, and tells when the next one will be.
+    async fn claim_due(self: &Arc<Self>) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.cloud.clock().now();
+        let mut after: Option<String> = None;
+        loop {
+            let room = RUNNING_MAX.saturating_sub(self.lock_running().len()).min(CLAIM_PAGE);
+            if room == 0 {
+                return Ok(None);
+            }
+            let mut list = TASKS.list(SCOPE, ()).limit(room);
+            if let Some(after) = &after {
+                list = list.after(after.as_str());
+            }
+            let page = list.read_versioned(self.cloud.store()).await?;
+            let Some((last, _, _)) = page.last() else { return Ok(None) };
+            after = Some(last.clone());
+            for (at, version, record) in page {
+                if due_of(&at) > now {
+                    return Ok(Some(due_of(&at)));
+                }
+                // A kind of a service that is not part of this server waits for one that has it.
+                if let Some(kind) = self.kinds.get(record.kind.as_str())
+                    && self.lock_running().insert(record.id.clone())
+                {
+                    self.claim(kind.clone(), at, version, record).await?;
+                }
+            }
+        }
+    }
+
+    async fn claim(
+        self: &Arc<Self>,
+        kind: TaskKind,
+        at: String,
+        version: u64,
+        mut record: TaskRecord,
+    ) -> Result<(), StoreError> {
+        record.attempt += 1;
+        record.holder.clone_from(&self.name);
+        let leased = key(self.cloud.clock().now().plus(kind.lease), &record.id);
+        let mut batch = Batch::new();
+        TASKS.check(&mut batch, SCOPE, at.as_str(), Check::At(version));
+        TASKS.delete(&mut batch, SCOPE, at.as_str());
+        TASKS.put(&mut batch, SCOPE, leased.as_str(), &record);
+        match self.cloud.store().commit(batch).await {
+            Ok(_) => {
+                let runner = Arc::clone(self);
+                tokio::spawn(async move { runner.carry_out(kind, leased, record).await });
+                Ok(())
+            }
+            Err(error) => {
+                self.lock_running().remove(&record.id);
+                // Another node was faster.
+                if matches!(error, StoreError::Conflict) { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    async fn carry_out(&self, kind: TaskKind, mut at: String, record: TaskRecord) {
+        let id = record.id.clone();
+        if let Err(error) = self.carry_out_leased(&kind, &mut at, record).await {
+            // The lease will run out and the task will be tried again.
+            eprintln!("task {} {id}: {error}", kind.name);
+        }
+        self.lock_running().remove(&id);
+        self.finished.notify_one();
+    }
+
+    async fn carry_out_leased(
+        &self,
+        kind: &TaskKind,
+        at: &mut String,
+        mut record: TaskRecord,
+    ) -> Result<(), StoreError> {
+        let mut work = (kind.run)(self.ctx(&record), task(&record));
+        let outcome = loop {
+            let renew = self.cloud.clock().now().plus(kind.lease / 2);
+            tokio::select! {
+                outcome = &mut work => break outcome,
+                () = self.cloud.clock().sleep_until(renew) => {
+                    let until = self.cloud.clock().now().plus(kind.lease);
+                    self.reschedule(at, until, &record).await?;
+                }
+            }
+        };
+        let now = self.cloud.clock().now();
+        record.holder.clear();
+        match (outcome, kind.every) {
+            (Ok(Outcome::Done), None) => self.remove(at).await,
+            (Ok(Outcome::Done), Some(every)) => {
+                record.attempt = 0;
+                self.reschedule(at, now.plus(every), &record).await
+            }
+            (Ok(Outcome::Again { at: then, payload }), _) => {
+                record.attempt = 0;
+                if let Some(payload) = payload {
+                    record.payload = payload;
+                }
+                self.reschedule(at, then, &record).await
+            }
+            (Err(error), _) => {
+                eprintln!("task {} {} try {}: {error:?}", kind.name, record.id, record.attempt);
+                let doublings = record.attempt.saturating_sub(1).min(16);
+                let pause = BACKOFF_FIRST.saturating_mul(1 << doublings).min(BACKOFF_MAX);
+                self.reschedule(at, now.plus(pause), &record).await
+            }
+        }
+    }
+
+    fn ctx(&self, record: &TaskRecord) -> Ctx {
+        let (home_account, home_region) = self.cloud.home();
+        let account = AccountId::from_u64(record.account).unwrap_or(home_account);
+        let region = Region::parse(&record.region).unwrap_or(home_region);
+        let caller = record.caller.caller().unwrap_or(Caller::Anonymous);
+        self.cloud.background_ctx(account, region, caller)
+    }
+
+    async fn remove(&self, at: &str) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        TASKS.check(&mut batch, SCOPE, at, Check::Present);
+        TASKS.delete(&mut batch, SCOPE, at);
+        lost_lease_is_fine(self.cloud.store().commit(batch).await)
+    }
+
+    async fn reschedule(
+        &self,
+        at: &mut String,
+        due: Timestamp,
+        record: &TaskRecord,
+    ) -> Result<(), StoreError> {
+        let next = key(due, &record.id);
+        let mut batch = Batch::new();
+        TASKS.check(&mut batch, SCOPE, at.as_str(), Check::Present);
+        TASKS.delete(&mut batch, SCOPE, at.as_str());
+        TASKS.put(&mut batch, SCOPE, next.as_str(), record);
+        *at = next;
+        lost_lease_is_fine(self.cloud.store().commit(batch).await)
+    }
+
+    fn lock_running(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn task(record: &TaskRecord) -> Task {
+    Task {
+        id: record.id.clone(),
+        payload: record.payload.clone(),
+        attempt: record.attempt,
+        created: Timestamp::from_millis(record.created_ms),
+    }
+}
+
+/// The task is not where we left it: its lease ran out and another runner has it now, or everything was reset.
+fn lost_lease_is_fine(committed: Result<u64, StoreError>) -> Result<(), StoreError> {
+    match committed {
+        Ok(_) | Err(StoreError::Conflict) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
