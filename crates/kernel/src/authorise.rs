@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 use crate::access::Mode;
 use crate::service::ResourceGuard;
-use crate::{Access, Caller, Ctx, Error, IdentityPolicies, Kind, Need, Result, Service};
+use crate::{Access, Caller, Ctx, Error, IdentityPolicies, Kind, Need, Result, Service, User};
 
 /// Judges every need of an access; the first one that is not allowed is the answer.
 pub(crate) async fn check(ctx: &Ctx, service: &Service, access: &Access) -> Result<()> {
@@ -75,7 +75,7 @@ fn judge(
     let principal = names.principal(ctx.caller());
     let mut context = Context::new();
     principal.fill(&mut context);
-    fill(&mut context, ctx, need);
+    fill(&mut context, ctx, need, identity);
     let owner = guard.owner.map(|account| account.to_string());
     let request = Request {
         principal: &principal,
@@ -104,7 +104,7 @@ struct Names {
     arn: String,
     account: String,
     role_arn: String,
-    issuer_arn: String,
+    issuer_arn: Option<String>,
 }
 
 impl Names {
@@ -120,8 +120,8 @@ impl Names {
                 _ => String::new(),
             },
             issuer_arn: match caller {
-                Caller::Federated(user) => user.issuer.arn(),
-                _ => String::new(),
+                Caller::Federated(user) => user.issuer.as_ref().map(User::arn),
+                _ => None,
             },
         }
     }
@@ -141,7 +141,7 @@ impl Names {
             ),
             Caller::Federated(user) => (
                 PrincipalKind::FederatedUser {
-                    issuer_arn: Some(&self.issuer_arn),
+                    issuer_arn: self.issuer_arn.as_deref(),
                     name: &user.name,
                 },
                 None,
@@ -153,7 +153,12 @@ impl Names {
 
 /// The global condition keys; source:
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>.
-fn fill<'a>(context: &mut Context<'a>, ctx: &'a Ctx, need: &'a Need) {
+fn fill<'a>(
+    context: &mut Context<'a>,
+    ctx: &'a Ctx,
+    need: &'a Need,
+    identity: &'a IdentityPolicies,
+) {
     let origin = ctx.origin();
     let now = ctx.now();
     context.set("aws:CurrentTime", now.iso8601());
@@ -166,6 +171,9 @@ fn fill<'a>(context: &mut Context<'a>, ctx: &'a Ctx, need: &'a Need) {
     if !origin.user_agent.is_empty() {
         context.set("aws:UserAgent", origin.user_agent.as_str());
     }
+    for (key, value) in &identity.tags {
+        context.set(format!("aws:PrincipalTag/{key}"), value.as_str());
+    }
     match ctx.caller() {
         Caller::Service(service) => {
             context.set("aws:SourceAccount", service.source_account.to_string());
@@ -175,10 +183,15 @@ fn fill<'a>(context: &mut Context<'a>, ctx: &'a Ctx, need: &'a Need) {
         }
         Caller::Role(session) => {
             context.set("aws:TokenIssueTime", session.issued.iso8601());
+            context.set("aws:MultiFactorAuthPresent", "false");
+            if let Some(identity) = &session.source_identity {
+                context.set("aws:SourceIdentity", identity.as_str());
+            }
             for (key, value) in &session.tags {
                 context.set(format!("aws:PrincipalTag/{key}"), value.as_str());
             }
         }
+        Caller::Federated(_) => context.set("aws:MultiFactorAuthPresent", "false"),
         _ => {}
     }
     for (key, values) in &need.conditions {

@@ -45,6 +45,10 @@ pub struct RoleSession {
     pub session_policies: Vec<String>,
     /// Session tags: `aws:PrincipalTag/...`.
     pub tags: Vec<(String, String)>,
+    /// Keys of the session tags that a role assumed from this session inherits.
+    pub transitive_tags: Vec<String>,
+    /// `aws:SourceIdentity`
+    pub source_identity: Option<String>,
     pub access_key_id: String,
     pub issued: Timestamp,
     pub expires: Timestamp,
@@ -54,8 +58,8 @@ pub struct RoleSession {
 pub struct FederatedUser {
     pub account: AccountId,
     pub name: String,
-    /// The user that asked for the session; its policies bound the session.
-    pub issuer: User,
+    /// The user that asked for the session, whose policies bound it; `None`: the root user did.
+    pub issuer: Option<User>,
     pub session_policies: Vec<String>,
     pub access_key_id: String,
     pub expires: Timestamp,

@@ -24,6 +24,8 @@ record! {
         10 => issued_ms: i64,
         11 => expires_ms: i64,
         12 => source_arn: Option<String>,
+        13 => transitive_tags: Vec<String>,
+        14 => source_identity: Option<String>,
     }
 }
 
@@ -51,18 +53,25 @@ impl CallerRecord {
                 session_name: session.session_name.clone(),
                 session_policies: session.session_policies.clone(),
                 tags: session.tags.iter().flat_map(|(k, v)| [k.clone(), v.clone()]).collect(),
+                transitive_tags: session.transitive_tags.clone(),
+                source_identity: session.source_identity.clone(),
                 issued_ms: session.issued.millis(),
                 expires_ms: session.expires.millis(),
                 ..base
             },
-            Caller::Federated(user) => CallerRecord {
-                kind: FEDERATED,
-                session_name: user.name.clone(),
-                session_policies: user.session_policies.clone(),
-                expires_ms: user.expires.millis(),
-                ..base
+            Caller::Federated(user) => {
+                let record = CallerRecord {
+                    kind: FEDERATED,
+                    session_name: user.name.clone(),
+                    session_policies: user.session_policies.clone(),
+                    expires_ms: user.expires.millis(),
+                    ..base
+                };
+                match &user.issuer {
+                    Some(issuer) => record.with_user(issuer),
+                    None => record,
+                }
             }
-            .with_user(&user.issuer),
             Caller::Service(service) => CallerRecord {
                 kind: SERVICE,
                 name: service.name.clone(),
@@ -106,6 +115,8 @@ impl CallerRecord {
                 session_name: self.session_name.clone(),
                 session_policies: self.session_policies.clone(),
                 tags: self.tags.chunks_exact(2).map(|t| (t[0].clone(), t[1].clone())).collect(),
+                transitive_tags: self.transitive_tags.clone(),
+                source_identity: self.source_identity.clone(),
                 access_key_id: self.access_key_id.clone(),
                 issued: Timestamp::from_millis(self.issued_ms),
                 expires,
@@ -113,7 +124,7 @@ impl CallerRecord {
             FEDERATED => Caller::Federated(Arc::new(FederatedUser {
                 account,
                 name: self.session_name.clone(),
-                issuer: self.user(account),
+                issuer: (!self.name.is_empty()).then(|| self.user(account)),
                 session_policies: self.session_policies.clone(),
                 access_key_id: self.access_key_id.clone(),
                 expires,

@@ -188,6 +188,11 @@ impl Cloud {
         self.sandbox.as_deref()
     }
 
+    /// Writes what was metered since the last time.
+    pub async fn flush_meter(&self) -> Result<()> {
+        Ok(self.meter.flush(self.store.as_ref()).await?)
+    }
+
     pub fn new_request_id(&self) -> RequestId {
         let mut bits = [0; 16];
         self.random.fill(&mut bits);

@@ -63,4 +63,6 @@ pub struct IdentityPolicies {
     pub boundary: Option<Arc<Policy>>,
     /// `None`: the session is not bound further.
     pub session: Option<Vec<Arc<Policy>>>,
+    /// The user's or role's own tags: `aws:PrincipalTag/...`.
+    pub tags: Vec<(String, String)>,
 }
