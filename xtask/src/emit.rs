@@ -150,10 +150,8 @@ impl Emitter<'_> {
             _ => format!("w::Schema::scalar({name:?}, w::Kind::{})", kind_of(kind)),
         };
         if let Some(pattern) = shape["pattern"].as_str() {
-            let _ = writeln!(
-                self.out,
-                "static RX_{id}: w::Pattern = w::Pattern::new({pattern:?});"
-            );
+            let _ =
+                writeln!(self.out, "static RX_{id}: w::Pattern = w::Pattern::new({pattern:?});");
             build.push_str(&format!(".pattern(&RX_{id})"));
         }
         let _ = writeln!(self.out, "static {id}: w::Schema = {build}{};\n", bounds(shape));
@@ -317,6 +315,7 @@ impl Emitter<'_> {
         for (on, constant) in [
             (either("flattened"), "FLATTENED"),
             (flag(spec, "xmlAttribute"), "XML_ATTRIBUTE"),
+            (flag(spec, "xmlText"), "XML_TEXT"),
             (parent["payload"] == name, "PAYLOAD"),
             (flag(spec, "idempotencyToken"), "IDEMPOTENCY_TOKEN"),
             (flag(spec, "hostLabel"), "HOST_LABEL"),
@@ -410,7 +409,7 @@ impl Emitter<'_> {
                 self.out,
                 "w::operation! {{ {name}({name}Input) -> {name}Output = OP_{} {{\n    \
                  name: {name:?}, method: {:?}, uri: {:?}, status: {},\n    \
-                 result_wrapper: {}, input_root: {}, unsigned: {unsigned}, host_prefix: {},\n    \
+                 result_wrapper: {}, input_root: {}, output_root: {}, unsigned: {unsigned}, host_prefix: {},\n    \
                  idempotency_token: {token:?}, checksum: {checksum},\n    errors: &[{}],\n}} }}\n",
                 screaming(name),
                 http["method"].as_str().unwrap_or("POST"),
@@ -418,6 +417,7 @@ impl Emitter<'_> {
                 http["responseCode"].as_u64().unwrap_or(200),
                 text(&spec["output"]["resultWrapper"]),
                 text(&spec["input"]["locationName"]),
+                text(&spec["output"]["locationName"]),
                 text(&spec["endpoint"]["hostPrefix"]),
                 errors.join(", "),
             );
@@ -442,7 +442,8 @@ impl Emitter<'_> {
             "pub static SERVICE: w::ServiceSchema = w::ServiceSchema {{ name: {:?}, \
              service_id: {:?}, api_version: {:?}, signing_name: {:?}, endpoint_prefix: {prefix:?}, \
              protocols: &[{}], target_prefix: {:?}, xml_namespace: {:?}, error_namespace: {:?}, \
-             global_endpoint: {}, operations: &[{}], unserved: UNSERVED, errors: &[{}] }};\n\n\
+             global_endpoint: {}, operations: &[{}], unserved: UNSERVED, errors: &[{}], \
+             router: w::Router::new() }};\n\n\
              static UNSERVED: &[w::OperationStub] = &[\n",
             model.name,
             model.metadata("serviceId").unwrap_or_default(),

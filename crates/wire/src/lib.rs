@@ -13,21 +13,32 @@ mod macros;
 pub mod body;
 mod describe;
 pub mod field;
+pub mod json;
+pub mod protocol;
+mod query;
+mod rest;
+pub mod route;
 pub mod schema;
 pub mod shape;
+mod text;
 pub mod validate;
+pub mod xml;
 
 pub use body::{Body, ByteStream, HttpRequest, HttpResponse, Trailers};
+pub use json::{from_json, to_json};
+pub use protocol::{WireError, decode, decode_with, encode, encode_error, streams_input};
+pub use route::{Route, RouteError, Target, route};
 pub use schema::{
     ErrorSchema, Kind, Location, Member, OperationSchema, OperationStub, Protocol, Schema,
     ServiceSchema,
 };
 pub use shape::{Document, DynShape, Operation, ReadError, Shape};
-pub use validate::{Violation, validation_message};
+pub use validate::{DecodeError, Violation, validation_message};
 
 /// What a generated file needs in scope.
 pub mod idl {
     pub use crate::body::Body;
+    pub use crate::route::Router;
     pub use crate::schema::prelude::*;
     pub use crate::schema::{
         Checksum, ErrorSchema, Kind, Member, OperationSchema, OperationStub, Pattern, Protocol,
@@ -35,7 +46,7 @@ pub mod idl {
     };
     pub use crate::schema::{
         EVENT_STREAM, FLATTENED, HOST_LABEL, IDEMPOTENCY_TOKEN, JSON_VALUE, PAYLOAD, SENSITIVE,
-        XML_ATTRIBUTE,
+        XML_ATTRIBUTE, XML_TEXT,
     };
     pub use crate::shape::{Document, Shape};
     pub use crate::{open_enum, operation, structure, union};

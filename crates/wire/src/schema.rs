@@ -187,6 +187,8 @@ pub const JSON_VALUE: u16 = 128;
 /// The wire name was given in the model (for a flattened list's element that decides its name).
 pub const RENAMED: u16 = 256;
 pub const EVENT_STREAM: u16 = 512;
+/// The text of the enclosing element itself (`<LocationConstraint>eu-west-1</...>`).
+pub const XML_TEXT: u16 = 1024;
 
 /// A member of a structure or union, the element of a list, the key or value of a map.
 #[derive(Clone, Copy, Debug)]
@@ -270,6 +272,7 @@ pub struct ServiceSchema {
     /// AWS has them, we do not serve them.
     pub unserved: &'static [OperationStub],
     pub errors: &'static [&'static ErrorSchema],
+    pub router: crate::route::Router,
 }
 
 impl ServiceSchema {
@@ -319,6 +322,8 @@ pub struct OperationSchema {
     pub result_wrapper: Option<&'static str>,
     /// Root element and namespace of the request, where the model names them.
     pub input_root: Option<&'static str>,
+    /// Root element of the response.
+    pub output_root: Option<&'static str>,
     /// Needs no signature.
     pub unsigned: bool,
     pub host_prefix: Option<&'static str>,

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::describe::Describe;
 use crate::field::{Field, key};
 use crate::schema::{Kind, Member, SENSITIVE, Schema};
-use crate::shape::{Reader, Writer};
+use crate::shape::{ReadError, Reader, Writer};
 
 /// One broken constraint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,30 @@ pub fn validation_message(violations: &[Violation]) -> String {
 #[derive(Debug, Default)]
 pub struct Checks {
     pub violations: Vec<Violation>,
+}
+
+/// A message that could not be turned into its shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// It is not of the protocol's grammar, or a value is not of its type.
+    Malformed(String),
+    /// It breaks constraints of the model.
+    Violations(Vec<Violation>),
+}
+
+impl Checks {
+    /// Reads with a place for violations; any found are the answer.
+    pub fn run<T>(
+        read: impl FnOnce(&RefCell<Checks>) -> Result<T, ReadError>,
+    ) -> Result<T, DecodeError> {
+        let checks = RefCell::new(Checks::default());
+        let value = read(&checks).map_err(|error| DecodeError::Malformed(error.0))?;
+        let violations = checks.into_inner().violations;
+        match violations.is_empty() {
+            true => Ok(value),
+            false => Err(DecodeError::Violations(violations)),
+        }
+    }
 }
 
 pub(crate) fn count(r: &dyn Reader) -> usize {

@@ -1629,665 +1629,665 @@ pub static ERR_UNAUTHORIZED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
 
 w::operation! { CreateApiKey(CreateApiKeyInput) -> CreateApiKeyOutput = OP_CREATE_API_KEY {
     name: "CreateApiKey", method: "POST", uri: "/apikeys", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { CreateAuthorizer(CreateAuthorizerInput) -> CreateAuthorizerOutput = OP_CREATE_AUTHORIZER {
     name: "CreateAuthorizer", method: "POST", uri: "/restapis/{restapi_id}/authorizers", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { CreateBasePathMapping(CreateBasePathMappingInput) -> CreateBasePathMappingOutput = OP_CREATE_BASE_PATH_MAPPING {
     name: "CreateBasePathMapping", method: "POST", uri: "/domainnames/{domain_name}/basepathmappings", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { CreateDeployment(CreateDeploymentInput) -> CreateDeploymentOutput = OP_CREATE_DEPLOYMENT {
     name: "CreateDeployment", method: "POST", uri: "/restapis/{restapi_id}/deployments", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { CreateDomainName(CreateDomainNameInput) -> CreateDomainNameOutput = OP_CREATE_DOMAIN_NAME {
     name: "CreateDomainName", method: "POST", uri: "/domainnames", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { CreateModel(CreateModelInput) -> CreateModelOutput = OP_CREATE_MODEL {
     name: "CreateModel", method: "POST", uri: "/restapis/{restapi_id}/models", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { CreateRequestValidator(CreateRequestValidatorInput) -> CreateRequestValidatorOutput = OP_CREATE_REQUEST_VALIDATOR {
     name: "CreateRequestValidator", method: "POST", uri: "/restapis/{restapi_id}/requestvalidators", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { CreateResource(CreateResourceInput) -> CreateResourceOutput = OP_CREATE_RESOURCE {
     name: "CreateResource", method: "POST", uri: "/restapis/{restapi_id}/resources/{parent_id}", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_BAD_REQUEST_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { CreateRestApi(CreateRestApiInput) -> CreateRestApiOutput = OP_CREATE_REST_API {
     name: "CreateRestApi", method: "POST", uri: "/restapis", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { CreateStage(CreateStageInput) -> CreateStageOutput = OP_CREATE_STAGE {
     name: "CreateStage", method: "POST", uri: "/restapis/{restapi_id}/stages", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { CreateUsagePlan(CreateUsagePlanInput) -> CreateUsagePlanOutput = OP_CREATE_USAGE_PLAN {
     name: "CreateUsagePlan", method: "POST", uri: "/usageplans", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { CreateUsagePlanKey(CreateUsagePlanKeyInput) -> CreateUsagePlanKeyOutput = OP_CREATE_USAGE_PLAN_KEY {
     name: "CreateUsagePlanKey", method: "POST", uri: "/usageplans/{usageplanId}/keys", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteApiKey(DeleteApiKeyInput) -> DeleteApiKeyOutput = OP_DELETE_API_KEY {
     name: "DeleteApiKey", method: "DELETE", uri: "/apikeys/{api_Key}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteAuthorizer(DeleteAuthorizerInput) -> DeleteAuthorizerOutput = OP_DELETE_AUTHORIZER {
     name: "DeleteAuthorizer", method: "DELETE", uri: "/restapis/{restapi_id}/authorizers/{authorizer_id}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteBasePathMapping(DeleteBasePathMappingInput) -> DeleteBasePathMappingOutput = OP_DELETE_BASE_PATH_MAPPING {
     name: "DeleteBasePathMapping", method: "DELETE", uri: "/domainnames/{domain_name}/basepathmappings/{base_path}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteDeployment(DeleteDeploymentInput) -> DeleteDeploymentOutput = OP_DELETE_DEPLOYMENT {
     name: "DeleteDeployment", method: "DELETE", uri: "/restapis/{restapi_id}/deployments/{deployment_id}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteDomainName(DeleteDomainNameInput) -> DeleteDomainNameOutput = OP_DELETE_DOMAIN_NAME {
     name: "DeleteDomainName", method: "DELETE", uri: "/domainnames/{domain_name}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteGatewayResponse(DeleteGatewayResponseInput) -> DeleteGatewayResponseOutput = OP_DELETE_GATEWAY_RESPONSE {
     name: "DeleteGatewayResponse", method: "DELETE", uri: "/restapis/{restapi_id}/gatewayresponses/{response_type}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteIntegration(DeleteIntegrationInput) -> DeleteIntegrationOutput = OP_DELETE_INTEGRATION {
     name: "DeleteIntegration", method: "DELETE", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/integration", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteIntegrationResponse(DeleteIntegrationResponseInput) -> DeleteIntegrationResponseOutput = OP_DELETE_INTEGRATION_RESPONSE {
     name: "DeleteIntegrationResponse", method: "DELETE", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/integration/responses/{status_code}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteMethod(DeleteMethodInput) -> DeleteMethodOutput = OP_DELETE_METHOD {
     name: "DeleteMethod", method: "DELETE", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_CONFLICT_EXCEPTION],
 } }
 
 w::operation! { DeleteMethodResponse(DeleteMethodResponseInput) -> DeleteMethodResponseOutput = OP_DELETE_METHOD_RESPONSE {
     name: "DeleteMethodResponse", method: "DELETE", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/responses/{status_code}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION],
 } }
 
 w::operation! { DeleteModel(DeleteModelInput) -> DeleteModelOutput = OP_DELETE_MODEL {
     name: "DeleteModel", method: "DELETE", uri: "/restapis/{restapi_id}/models/{model_name}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteRequestValidator(DeleteRequestValidatorInput) -> DeleteRequestValidatorOutput = OP_DELETE_REQUEST_VALIDATOR {
     name: "DeleteRequestValidator", method: "DELETE", uri: "/restapis/{restapi_id}/requestvalidators/{requestvalidator_id}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteResource(DeleteResourceInput) -> DeleteResourceOutput = OP_DELETE_RESOURCE {
     name: "DeleteResource", method: "DELETE", uri: "/restapis/{restapi_id}/resources/{resource_id}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteRestApi(DeleteRestApiInput) -> DeleteRestApiOutput = OP_DELETE_REST_API {
     name: "DeleteRestApi", method: "DELETE", uri: "/restapis/{restapi_id}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteStage(DeleteStageInput) -> DeleteStageOutput = OP_DELETE_STAGE {
     name: "DeleteStage", method: "DELETE", uri: "/restapis/{restapi_id}/stages/{stage_name}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteUsagePlan(DeleteUsagePlanInput) -> DeleteUsagePlanOutput = OP_DELETE_USAGE_PLAN {
     name: "DeleteUsagePlan", method: "DELETE", uri: "/usageplans/{usageplanId}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteUsagePlanKey(DeleteUsagePlanKeyInput) -> DeleteUsagePlanKeyOutput = OP_DELETE_USAGE_PLAN_KEY {
     name: "DeleteUsagePlanKey", method: "DELETE", uri: "/usageplans/{usageplanId}/keys/{keyId}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { FlushStageAuthorizersCache(FlushStageAuthorizersCacheInput) -> FlushStageAuthorizersCacheOutput = OP_FLUSH_STAGE_AUTHORIZERS_CACHE {
     name: "FlushStageAuthorizersCache", method: "DELETE", uri: "/restapis/{restapi_id}/stages/{stage_name}/cache/authorizers", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { FlushStageCache(FlushStageCacheInput) -> FlushStageCacheOutput = OP_FLUSH_STAGE_CACHE {
     name: "FlushStageCache", method: "DELETE", uri: "/restapis/{restapi_id}/stages/{stage_name}/cache/data", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetAccount(GetAccountInput) -> GetAccountOutput = OP_GET_ACCOUNT {
     name: "GetAccount", method: "GET", uri: "/account", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetApiKey(GetApiKeyInput) -> GetApiKeyOutput = OP_GET_API_KEY {
     name: "GetApiKey", method: "GET", uri: "/apikeys/{api_Key}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetApiKeys(GetApiKeysInput) -> GetApiKeysOutput = OP_GET_API_KEYS {
     name: "GetApiKeys", method: "GET", uri: "/apikeys", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetAuthorizer(GetAuthorizerInput) -> GetAuthorizerOutput = OP_GET_AUTHORIZER {
     name: "GetAuthorizer", method: "GET", uri: "/restapis/{restapi_id}/authorizers/{authorizer_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetAuthorizers(GetAuthorizersInput) -> GetAuthorizersOutput = OP_GET_AUTHORIZERS {
     name: "GetAuthorizers", method: "GET", uri: "/restapis/{restapi_id}/authorizers", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetBasePathMapping(GetBasePathMappingInput) -> GetBasePathMappingOutput = OP_GET_BASE_PATH_MAPPING {
     name: "GetBasePathMapping", method: "GET", uri: "/domainnames/{domain_name}/basepathmappings/{base_path}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetBasePathMappings(GetBasePathMappingsInput) -> GetBasePathMappingsOutput = OP_GET_BASE_PATH_MAPPINGS {
     name: "GetBasePathMappings", method: "GET", uri: "/domainnames/{domain_name}/basepathmappings", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetDeployment(GetDeploymentInput) -> GetDeploymentOutput = OP_GET_DEPLOYMENT {
     name: "GetDeployment", method: "GET", uri: "/restapis/{restapi_id}/deployments/{deployment_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { GetDeployments(GetDeploymentsInput) -> GetDeploymentsOutput = OP_GET_DEPLOYMENTS {
     name: "GetDeployments", method: "GET", uri: "/restapis/{restapi_id}/deployments", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { GetDomainName(GetDomainNameInput) -> GetDomainNameOutput = OP_GET_DOMAIN_NAME {
     name: "GetDomainName", method: "GET", uri: "/domainnames/{domain_name}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetDomainNames(GetDomainNamesInput) -> GetDomainNamesOutput = OP_GET_DOMAIN_NAMES {
     name: "GetDomainNames", method: "GET", uri: "/domainnames", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetExport(GetExportInput) -> GetExportOutput = OP_GET_EXPORT {
     name: "GetExport", method: "GET", uri: "/restapis/{restapi_id}/stages/{stage_name}/exports/{export_type}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetGatewayResponse(GetGatewayResponseInput) -> GetGatewayResponseOutput = OP_GET_GATEWAY_RESPONSE {
     name: "GetGatewayResponse", method: "GET", uri: "/restapis/{restapi_id}/gatewayresponses/{response_type}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetGatewayResponses(GetGatewayResponsesInput) -> GetGatewayResponsesOutput = OP_GET_GATEWAY_RESPONSES {
     name: "GetGatewayResponses", method: "GET", uri: "/restapis/{restapi_id}/gatewayresponses", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetIntegration(GetIntegrationInput) -> GetIntegrationOutput = OP_GET_INTEGRATION {
     name: "GetIntegration", method: "GET", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/integration", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetIntegrationResponse(GetIntegrationResponseInput) -> GetIntegrationResponseOutput = OP_GET_INTEGRATION_RESPONSE {
     name: "GetIntegrationResponse", method: "GET", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/integration/responses/{status_code}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetMethod(GetMethodInput) -> GetMethodOutput = OP_GET_METHOD {
     name: "GetMethod", method: "GET", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetMethodResponse(GetMethodResponseInput) -> GetMethodResponseOutput = OP_GET_METHOD_RESPONSE {
     name: "GetMethodResponse", method: "GET", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/responses/{status_code}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetModel(GetModelInput) -> GetModelOutput = OP_GET_MODEL {
     name: "GetModel", method: "GET", uri: "/restapis/{restapi_id}/models/{model_name}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetModels(GetModelsInput) -> GetModelsOutput = OP_GET_MODELS {
     name: "GetModels", method: "GET", uri: "/restapis/{restapi_id}/models", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetRequestValidator(GetRequestValidatorInput) -> GetRequestValidatorOutput = OP_GET_REQUEST_VALIDATOR {
     name: "GetRequestValidator", method: "GET", uri: "/restapis/{restapi_id}/requestvalidators/{requestvalidator_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetRequestValidators(GetRequestValidatorsInput) -> GetRequestValidatorsOutput = OP_GET_REQUEST_VALIDATORS {
     name: "GetRequestValidators", method: "GET", uri: "/restapis/{restapi_id}/requestvalidators", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetResource(GetResourceInput) -> GetResourceOutput = OP_GET_RESOURCE {
     name: "GetResource", method: "GET", uri: "/restapis/{restapi_id}/resources/{resource_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetResources(GetResourcesInput) -> GetResourcesOutput = OP_GET_RESOURCES {
     name: "GetResources", method: "GET", uri: "/restapis/{restapi_id}/resources", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetRestApi(GetRestApiInput) -> GetRestApiOutput = OP_GET_REST_API {
     name: "GetRestApi", method: "GET", uri: "/restapis/{restapi_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetRestApis(GetRestApisInput) -> GetRestApisOutput = OP_GET_REST_APIS {
     name: "GetRestApis", method: "GET", uri: "/restapis", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetStage(GetStageInput) -> GetStageOutput = OP_GET_STAGE {
     name: "GetStage", method: "GET", uri: "/restapis/{restapi_id}/stages/{stage_name}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetStages(GetStagesInput) -> GetStagesOutput = OP_GET_STAGES {
     name: "GetStages", method: "GET", uri: "/restapis/{restapi_id}/stages", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetTags(GetTagsInput) -> GetTagsOutput = OP_GET_TAGS {
     name: "GetTags", method: "GET", uri: "/tags/{resource_arn}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetUsage(GetUsageInput) -> GetUsageOutput = OP_GET_USAGE {
     name: "GetUsage", method: "GET", uri: "/usageplans/{usageplanId}/usage", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetUsagePlan(GetUsagePlanInput) -> GetUsagePlanOutput = OP_GET_USAGE_PLAN {
     name: "GetUsagePlan", method: "GET", uri: "/usageplans/{usageplanId}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetUsagePlanKey(GetUsagePlanKeyInput) -> GetUsagePlanKeyOutput = OP_GET_USAGE_PLAN_KEY {
     name: "GetUsagePlanKey", method: "GET", uri: "/usageplans/{usageplanId}/keys/{keyId}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetUsagePlanKeys(GetUsagePlanKeysInput) -> GetUsagePlanKeysOutput = OP_GET_USAGE_PLAN_KEYS {
     name: "GetUsagePlanKeys", method: "GET", uri: "/usageplans/{usageplanId}/keys", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetUsagePlans(GetUsagePlansInput) -> GetUsagePlansOutput = OP_GET_USAGE_PLANS {
     name: "GetUsagePlans", method: "GET", uri: "/usageplans", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { ImportApiKeys(ImportApiKeysInput) -> ImportApiKeysOutput = OP_IMPORT_API_KEYS {
     name: "ImportApiKeys", method: "POST", uri: "/apikeys?mode=import", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { ImportRestApi(ImportRestApiInput) -> ImportRestApiOutput = OP_IMPORT_REST_API {
     name: "ImportRestApi", method: "POST", uri: "/restapis?mode=import", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { PutGatewayResponse(PutGatewayResponseInput) -> PutGatewayResponseOutput = OP_PUT_GATEWAY_RESPONSE {
     name: "PutGatewayResponse", method: "PUT", uri: "/restapis/{restapi_id}/gatewayresponses/{response_type}", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { PutIntegration(PutIntegrationInput) -> PutIntegrationOutput = OP_PUT_INTEGRATION {
     name: "PutIntegration", method: "PUT", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/integration", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { PutIntegrationResponse(PutIntegrationResponseInput) -> PutIntegrationResponseOutput = OP_PUT_INTEGRATION_RESPONSE {
     name: "PutIntegrationResponse", method: "PUT", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/integration/responses/{status_code}", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { PutMethod(PutMethodInput) -> PutMethodOutput = OP_PUT_METHOD {
     name: "PutMethod", method: "PUT", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { PutMethodResponse(PutMethodResponseInput) -> PutMethodResponseOutput = OP_PUT_METHOD_RESPONSE {
     name: "PutMethodResponse", method: "PUT", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/responses/{status_code}", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_BAD_REQUEST_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { PutRestApi(PutRestApiInput) -> PutRestApiOutput = OP_PUT_REST_API {
     name: "PutRestApi", method: "PUT", uri: "/restapis/{restapi_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { TagResource(TagResourceInput) -> TagResourceOutput = OP_TAG_RESOURCE {
     name: "TagResource", method: "PUT", uri: "/tags/{resource_arn}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { TestInvokeAuthorizer(TestInvokeAuthorizerInput) -> TestInvokeAuthorizerOutput = OP_TEST_INVOKE_AUTHORIZER {
     name: "TestInvokeAuthorizer", method: "POST", uri: "/restapis/{restapi_id}/authorizers/{authorizer_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { TestInvokeMethod(TestInvokeMethodInput) -> TestInvokeMethodOutput = OP_TEST_INVOKE_METHOD {
     name: "TestInvokeMethod", method: "POST", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UntagResource(UntagResourceInput) -> UntagResourceOutput = OP_UNTAG_RESOURCE {
     name: "UntagResource", method: "DELETE", uri: "/tags/{resource_arn}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateAccount(UpdateAccountInput) -> UpdateAccountOutput = OP_UPDATE_ACCOUNT {
     name: "UpdateAccount", method: "PATCH", uri: "/account", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateApiKey(UpdateApiKeyInput) -> UpdateApiKeyOutput = OP_UPDATE_API_KEY {
     name: "UpdateApiKey", method: "PATCH", uri: "/apikeys/{api_Key}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateAuthorizer(UpdateAuthorizerInput) -> UpdateAuthorizerOutput = OP_UPDATE_AUTHORIZER {
     name: "UpdateAuthorizer", method: "PATCH", uri: "/restapis/{restapi_id}/authorizers/{authorizer_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateBasePathMapping(UpdateBasePathMappingInput) -> UpdateBasePathMappingOutput = OP_UPDATE_BASE_PATH_MAPPING {
     name: "UpdateBasePathMapping", method: "PATCH", uri: "/domainnames/{domain_name}/basepathmappings/{base_path}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateDeployment(UpdateDeploymentInput) -> UpdateDeploymentOutput = OP_UPDATE_DEPLOYMENT {
     name: "UpdateDeployment", method: "PATCH", uri: "/restapis/{restapi_id}/deployments/{deployment_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { UpdateDomainName(UpdateDomainNameInput) -> UpdateDomainNameOutput = OP_UPDATE_DOMAIN_NAME {
     name: "UpdateDomainName", method: "PATCH", uri: "/domainnames/{domain_name}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateGatewayResponse(UpdateGatewayResponseInput) -> UpdateGatewayResponseOutput = OP_UPDATE_GATEWAY_RESPONSE {
     name: "UpdateGatewayResponse", method: "PATCH", uri: "/restapis/{restapi_id}/gatewayresponses/{response_type}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateIntegration(UpdateIntegrationInput) -> UpdateIntegrationOutput = OP_UPDATE_INTEGRATION {
     name: "UpdateIntegration", method: "PATCH", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/integration", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateIntegrationResponse(UpdateIntegrationResponseInput) -> UpdateIntegrationResponseOutput = OP_UPDATE_INTEGRATION_RESPONSE {
     name: "UpdateIntegrationResponse", method: "PATCH", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/integration/responses/{status_code}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateMethod(UpdateMethodInput) -> UpdateMethodOutput = OP_UPDATE_METHOD {
     name: "UpdateMethod", method: "PATCH", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateMethodResponse(UpdateMethodResponseInput) -> UpdateMethodResponseOutput = OP_UPDATE_METHOD_RESPONSE {
     name: "UpdateMethodResponse", method: "PATCH", uri: "/restapis/{restapi_id}/resources/{resource_id}/methods/{http_method}/responses/{status_code}", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_BAD_REQUEST_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateModel(UpdateModelInput) -> UpdateModelOutput = OP_UPDATE_MODEL {
     name: "UpdateModel", method: "PATCH", uri: "/restapis/{restapi_id}/models/{model_name}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateRequestValidator(UpdateRequestValidatorInput) -> UpdateRequestValidatorOutput = OP_UPDATE_REQUEST_VALIDATOR {
     name: "UpdateRequestValidator", method: "PATCH", uri: "/restapis/{restapi_id}/requestvalidators/{requestvalidator_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateResource(UpdateResourceInput) -> UpdateResourceOutput = OP_UPDATE_RESOURCE {
     name: "UpdateResource", method: "PATCH", uri: "/restapis/{restapi_id}/resources/{resource_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_BAD_REQUEST_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateRestApi(UpdateRestApiInput) -> UpdateRestApiOutput = OP_UPDATE_REST_API {
     name: "UpdateRestApi", method: "PATCH", uri: "/restapis/{restapi_id}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateStage(UpdateStageInput) -> UpdateStageOutput = OP_UPDATE_STAGE {
     name: "UpdateStage", method: "PATCH", uri: "/restapis/{restapi_id}/stages/{stage_name}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateUsage(UpdateUsageInput) -> UpdateUsageOutput = OP_UPDATE_USAGE {
     name: "UpdateUsage", method: "PATCH", uri: "/usageplans/{usageplanId}/keys/{keyId}/usage", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { UpdateUsagePlan(UpdateUsagePlanInput) -> UpdateUsagePlanOutput = OP_UPDATE_USAGE_PLAN {
     name: "UpdateUsagePlan", method: "PATCH", uri: "/usageplans/{usageplanId}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
@@ -2410,6 +2410,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &ERR_TOO_MANY_REQUESTS_EXCEPTION,
         &ERR_UNAUTHORIZED_EXCEPTION,
     ],
+    router: w::Router::new(),
 };
 
 static UNSERVED: &[w::OperationStub] = &[

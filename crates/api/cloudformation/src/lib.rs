@@ -1524,217 +1524,217 @@ pub static ERR_TYPE_NOT_FOUND_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
 
 w::operation! { CancelUpdateStack(CancelUpdateStackInput) -> CancelUpdateStackOutput = OP_CANCEL_UPDATE_STACK {
     name: "CancelUpdateStack", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_TOKEN_ALREADY_EXISTS_EXCEPTION],
 } }
 
 w::operation! { ContinueUpdateRollback(ContinueUpdateRollbackInput) -> ContinueUpdateRollbackOutput = OP_CONTINUE_UPDATE_ROLLBACK {
     name: "ContinueUpdateRollback", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ContinueUpdateRollbackResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ContinueUpdateRollbackResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_TOKEN_ALREADY_EXISTS_EXCEPTION],
 } }
 
 w::operation! { CreateChangeSet(CreateChangeSetInput) -> CreateChangeSetOutput = OP_CREATE_CHANGE_SET {
     name: "CreateChangeSet", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreateChangeSetResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreateChangeSetResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_ALREADY_EXISTS_EXCEPTION, &ERR_INSUFFICIENT_CAPABILITIES_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION],
 } }
 
 w::operation! { CreateStack(CreateStackInput) -> CreateStackOutput = OP_CREATE_STACK {
     name: "CreateStack", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreateStackResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreateStackResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_ALREADY_EXISTS_EXCEPTION, &ERR_TOKEN_ALREADY_EXISTS_EXCEPTION, &ERR_INSUFFICIENT_CAPABILITIES_EXCEPTION],
 } }
 
 w::operation! { DeleteChangeSet(DeleteChangeSetInput) -> DeleteChangeSetOutput = OP_DELETE_CHANGE_SET {
     name: "DeleteChangeSet", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DeleteChangeSetResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DeleteChangeSetResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_CHANGE_SET_STATUS_EXCEPTION],
 } }
 
 w::operation! { DeleteStack(DeleteStackInput) -> DeleteStackOutput = OP_DELETE_STACK {
     name: "DeleteStack", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_TOKEN_ALREADY_EXISTS_EXCEPTION],
 } }
 
 w::operation! { DescribeAccountLimits(DescribeAccountLimitsInput) -> DescribeAccountLimitsOutput = OP_DESCRIBE_ACCOUNT_LIMITS {
     name: "DescribeAccountLimits", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DescribeAccountLimitsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DescribeAccountLimitsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DescribeChangeSet(DescribeChangeSetInput) -> DescribeChangeSetOutput = OP_DESCRIBE_CHANGE_SET {
     name: "DescribeChangeSet", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DescribeChangeSetResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DescribeChangeSetResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CHANGE_SET_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DescribeChangeSetHooks(DescribeChangeSetHooksInput) -> DescribeChangeSetHooksOutput = OP_DESCRIBE_CHANGE_SET_HOOKS {
     name: "DescribeChangeSetHooks", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DescribeChangeSetHooksResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DescribeChangeSetHooksResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CHANGE_SET_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DescribeEvents(DescribeEventsInput) -> DescribeEventsOutput = OP_DESCRIBE_EVENTS {
     name: "DescribeEvents", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DescribeEventsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DescribeEventsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DescribeStackEvents(DescribeStackEventsInput) -> DescribeStackEventsOutput = OP_DESCRIBE_STACK_EVENTS {
     name: "DescribeStackEvents", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DescribeStackEventsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DescribeStackEventsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DescribeStackResource(DescribeStackResourceInput) -> DescribeStackResourceOutput = OP_DESCRIBE_STACK_RESOURCE {
     name: "DescribeStackResource", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DescribeStackResourceResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DescribeStackResourceResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DescribeStackResources(DescribeStackResourcesInput) -> DescribeStackResourcesOutput = OP_DESCRIBE_STACK_RESOURCES {
     name: "DescribeStackResources", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DescribeStackResourcesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DescribeStackResourcesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DescribeStacks(DescribeStacksInput) -> DescribeStacksOutput = OP_DESCRIBE_STACKS {
     name: "DescribeStacks", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DescribeStacksResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DescribeStacksResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DescribeType(DescribeTypeInput) -> DescribeTypeOutput = OP_DESCRIBE_TYPE {
     name: "DescribeType", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DescribeTypeResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DescribeTypeResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CFN_REGISTRY_EXCEPTION, &ERR_TYPE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ExecuteChangeSet(ExecuteChangeSetInput) -> ExecuteChangeSetOutput = OP_EXECUTE_CHANGE_SET {
     name: "ExecuteChangeSet", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ExecuteChangeSetResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ExecuteChangeSetResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_CHANGE_SET_STATUS_EXCEPTION, &ERR_CHANGE_SET_NOT_FOUND_EXCEPTION, &ERR_INSUFFICIENT_CAPABILITIES_EXCEPTION, &ERR_TOKEN_ALREADY_EXISTS_EXCEPTION],
 } }
 
 w::operation! { GetStackPolicy(GetStackPolicyInput) -> GetStackPolicyOutput = OP_GET_STACK_POLICY {
     name: "GetStackPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetStackPolicyResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetStackPolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetTemplate(GetTemplateInput) -> GetTemplateOutput = OP_GET_TEMPLATE {
     name: "GetTemplate", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetTemplateResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetTemplateResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CHANGE_SET_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetTemplateSummary(GetTemplateSummaryInput) -> GetTemplateSummaryOutput = OP_GET_TEMPLATE_SUMMARY {
     name: "GetTemplateSummary", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetTemplateSummaryResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetTemplateSummaryResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_STACK_SET_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ListChangeSets(ListChangeSetsInput) -> ListChangeSetsOutput = OP_LIST_CHANGE_SETS {
     name: "ListChangeSets", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListChangeSetsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListChangeSetsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { ListExports(ListExportsInput) -> ListExportsOutput = OP_LIST_EXPORTS {
     name: "ListExports", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListExportsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListExportsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { ListImports(ListImportsInput) -> ListImportsOutput = OP_LIST_IMPORTS {
     name: "ListImports", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListImportsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListImportsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { ListStackResources(ListStackResourcesInput) -> ListStackResourcesOutput = OP_LIST_STACK_RESOURCES {
     name: "ListStackResources", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListStackResourcesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListStackResourcesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { ListStacks(ListStacksInput) -> ListStacksOutput = OP_LIST_STACKS {
     name: "ListStacks", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListStacksResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListStacksResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { ListTypes(ListTypesInput) -> ListTypesOutput = OP_LIST_TYPES {
     name: "ListTypes", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListTypesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListTypesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CFN_REGISTRY_EXCEPTION],
 } }
 
 w::operation! { RollbackStack(RollbackStackInput) -> RollbackStackOutput = OP_ROLLBACK_STACK {
     name: "RollbackStack", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("RollbackStackResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("RollbackStackResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_TOKEN_ALREADY_EXISTS_EXCEPTION],
 } }
 
 w::operation! { SetStackPolicy(SetStackPolicyInput) -> SetStackPolicyOutput = OP_SET_STACK_POLICY {
     name: "SetStackPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { SignalResource(SignalResourceInput) -> SignalResourceOutput = OP_SIGNAL_RESOURCE {
     name: "SignalResource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { UpdateStack(UpdateStackInput) -> UpdateStackOutput = OP_UPDATE_STACK {
     name: "UpdateStack", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("UpdateStackResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("UpdateStackResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INSUFFICIENT_CAPABILITIES_EXCEPTION, &ERR_TOKEN_ALREADY_EXISTS_EXCEPTION],
 } }
 
 w::operation! { UpdateTerminationProtection(UpdateTerminationProtectionInput) -> UpdateTerminationProtectionOutput = OP_UPDATE_TERMINATION_PROTECTION {
     name: "UpdateTerminationProtection", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("UpdateTerminationProtectionResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("UpdateTerminationProtectionResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { ValidateTemplate(ValidateTemplateInput) -> ValidateTemplateOutput = OP_VALIDATE_TEMPLATE {
     name: "ValidateTemplate", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ValidateTemplateResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ValidateTemplateResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
@@ -1795,6 +1795,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &ERR_TOKEN_ALREADY_EXISTS_EXCEPTION,
         &ERR_TYPE_NOT_FOUND_EXCEPTION,
     ],
+    router: w::Router::new(),
 };
 
 static UNSERVED: &[w::OperationStub] = &[

@@ -2618,378 +2618,378 @@ pub static ERR_TRANSACTION_IN_PROGRESS_EXCEPTION: w::ErrorSchema = w::ErrorSchem
 
 w::operation! { BatchExecuteStatement(BatchExecuteStatementInput) -> BatchExecuteStatementOutput = OP_BATCH_EXECUTE_STATEMENT {
     name: "BatchExecuteStatement", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { BatchGetItem(BatchGetItemInput) -> BatchGetItemOutput = OP_BATCH_GET_ITEM {
     name: "BatchGetItem", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { BatchWriteItem(BatchWriteItemInput) -> BatchWriteItemOutput = OP_BATCH_WRITE_ITEM {
     name: "BatchWriteItem", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_ITEM_COLLECTION_SIZE_LIMIT_EXCEEDED_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_REPLICATED_WRITE_CONFLICT_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { CreateBackup(CreateBackupInput) -> CreateBackupOutput = OP_CREATE_BACKUP {
     name: "CreateBackup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_TABLE_NOT_FOUND_EXCEPTION, &ERR_TABLE_IN_USE_EXCEPTION, &ERR_CONTINUOUS_BACKUPS_UNAVAILABLE_EXCEPTION, &ERR_BACKUP_IN_USE_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { CreateGlobalTable(CreateGlobalTableInput) -> CreateGlobalTableOutput = OP_CREATE_GLOBAL_TABLE {
     name: "CreateGlobalTable", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR, &ERR_GLOBAL_TABLE_ALREADY_EXISTS_EXCEPTION, &ERR_TABLE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { CreateTable(CreateTableInput) -> CreateTableOutput = OP_CREATE_TABLE {
     name: "CreateTable", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DeleteBackup(DeleteBackupInput) -> DeleteBackupOutput = OP_DELETE_BACKUP {
     name: "DeleteBackup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BACKUP_NOT_FOUND_EXCEPTION, &ERR_BACKUP_IN_USE_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DeleteItem(DeleteItemInput) -> DeleteItemOutput = OP_DELETE_ITEM {
     name: "DeleteItem", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CONDITIONAL_CHECK_FAILED_EXCEPTION, &ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_ITEM_COLLECTION_SIZE_LIMIT_EXCEEDED_EXCEPTION, &ERR_TRANSACTION_CONFLICT_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_REPLICATED_WRITE_CONFLICT_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { DeleteResourcePolicy(DeleteResourcePolicyInput) -> DeleteResourcePolicyOutput = OP_DELETE_RESOURCE_POLICY {
     name: "DeleteResourcePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR, &ERR_POLICY_NOT_FOUND_EXCEPTION, &ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION],
 } }
 
 w::operation! { DeleteTable(DeleteTableInput) -> DeleteTableOutput = OP_DELETE_TABLE {
     name: "DeleteTable", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DescribeBackup(DescribeBackupInput) -> DescribeBackupOutput = OP_DESCRIBE_BACKUP {
     name: "DescribeBackup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BACKUP_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DescribeContinuousBackups(DescribeContinuousBackupsInput) -> DescribeContinuousBackupsOutput = OP_DESCRIBE_CONTINUOUS_BACKUPS {
     name: "DescribeContinuousBackups", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_TABLE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DescribeContributorInsights(DescribeContributorInsightsInput) -> DescribeContributorInsightsOutput = OP_DESCRIBE_CONTRIBUTOR_INSIGHTS {
     name: "DescribeContributorInsights", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DescribeEndpoints(DescribeEndpointsInput) -> DescribeEndpointsOutput = OP_DESCRIBE_ENDPOINTS {
     name: "DescribeEndpoints", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DescribeExport(DescribeExportInput) -> DescribeExportOutput = OP_DESCRIBE_EXPORT {
     name: "DescribeExport", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_EXPORT_NOT_FOUND_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DescribeGlobalTable(DescribeGlobalTableInput) -> DescribeGlobalTableOutput = OP_DESCRIBE_GLOBAL_TABLE {
     name: "DescribeGlobalTable", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INTERNAL_SERVER_ERROR, &ERR_GLOBAL_TABLE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DescribeImport(DescribeImportInput) -> DescribeImportOutput = OP_DESCRIBE_IMPORT {
     name: "DescribeImport", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_IMPORT_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DescribeKinesisStreamingDestination(DescribeKinesisStreamingDestinationInput) -> DescribeKinesisStreamingDestinationOutput = OP_DESCRIBE_KINESIS_STREAMING_DESTINATION {
     name: "DescribeKinesisStreamingDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DescribeLimits(DescribeLimitsInput) -> DescribeLimitsOutput = OP_DESCRIBE_LIMITS {
     name: "DescribeLimits", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DescribeTable(DescribeTableInput) -> DescribeTableOutput = OP_DESCRIBE_TABLE {
     name: "DescribeTable", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DescribeTableReplicaAutoScaling(DescribeTableReplicaAutoScalingInput) -> DescribeTableReplicaAutoScalingOutput = OP_DESCRIBE_TABLE_REPLICA_AUTO_SCALING {
     name: "DescribeTableReplicaAutoScaling", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DescribeTimeToLive(DescribeTimeToLiveInput) -> DescribeTimeToLiveOutput = OP_DESCRIBE_TIME_TO_LIVE {
     name: "DescribeTimeToLive", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { DisableKinesisStreamingDestination(DisableKinesisStreamingDestinationInput) -> DisableKinesisStreamingDestinationOutput = OP_DISABLE_KINESIS_STREAMING_DESTINATION {
     name: "DisableKinesisStreamingDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INTERNAL_SERVER_ERROR, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { EnableKinesisStreamingDestination(EnableKinesisStreamingDestinationInput) -> EnableKinesisStreamingDestinationOutput = OP_ENABLE_KINESIS_STREAMING_DESTINATION {
     name: "EnableKinesisStreamingDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INTERNAL_SERVER_ERROR, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ExecuteStatement(ExecuteStatementInput) -> ExecuteStatementOutput = OP_EXECUTE_STATEMENT {
     name: "ExecuteStatement", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CONDITIONAL_CHECK_FAILED_EXCEPTION, &ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_ITEM_COLLECTION_SIZE_LIMIT_EXCEEDED_EXCEPTION, &ERR_TRANSACTION_CONFLICT_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_DUPLICATE_ITEM_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { ExecuteTransaction(ExecuteTransactionInput) -> ExecuteTransactionOutput = OP_EXECUTE_TRANSACTION {
     name: "ExecuteTransaction", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: Some("ClientRequestToken"), checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_TRANSACTION_CANCELED_EXCEPTION, &ERR_TRANSACTION_IN_PROGRESS_EXCEPTION, &ERR_IDEMPOTENT_PARAMETER_MISMATCH_EXCEPTION, &ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { ExportTableToPointInTime(ExportTableToPointInTimeInput) -> ExportTableToPointInTimeOutput = OP_EXPORT_TABLE_TO_POINT_IN_TIME {
     name: "ExportTableToPointInTime", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: Some("ClientToken"), checksum: None,
     errors: &[&ERR_TABLE_NOT_FOUND_EXCEPTION, &ERR_POINT_IN_TIME_RECOVERY_UNAVAILABLE_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_EXPORT_TIME_EXCEPTION, &ERR_EXPORT_CONFLICT_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { GetItem(GetItemInput) -> GetItemOutput = OP_GET_ITEM {
     name: "GetItem", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { GetResourcePolicy(GetResourcePolicyInput) -> GetResourcePolicyOutput = OP_GET_RESOURCE_POLICY {
     name: "GetResourcePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR, &ERR_POLICY_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ImportTable(ImportTableInput) -> ImportTableOutput = OP_IMPORT_TABLE {
     name: "ImportTable", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: Some("ClientToken"), checksum: None,
     errors: &[&ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_IMPORT_CONFLICT_EXCEPTION],
 } }
 
 w::operation! { ListBackups(ListBackupsInput) -> ListBackupsOutput = OP_LIST_BACKUPS {
     name: "ListBackups", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { ListContributorInsights(ListContributorInsightsInput) -> ListContributorInsightsOutput = OP_LIST_CONTRIBUTOR_INSIGHTS {
     name: "ListContributorInsights", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { ListExports(ListExportsInput) -> ListExportsOutput = OP_LIST_EXPORTS {
     name: "ListExports", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { ListGlobalTables(ListGlobalTablesInput) -> ListGlobalTablesOutput = OP_LIST_GLOBAL_TABLES {
     name: "ListGlobalTables", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { ListImports(ListImportsInput) -> ListImportsOutput = OP_LIST_IMPORTS {
     name: "ListImports", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION],
 } }
 
 w::operation! { ListTables(ListTablesInput) -> ListTablesOutput = OP_LIST_TABLES {
     name: "ListTables", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { ListTagsOfResource(ListTagsOfResourceInput) -> ListTagsOfResourceOutput = OP_LIST_TAGS_OF_RESOURCE {
     name: "ListTagsOfResource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { PutItem(PutItemInput) -> PutItemOutput = OP_PUT_ITEM {
     name: "PutItem", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CONDITIONAL_CHECK_FAILED_EXCEPTION, &ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_ITEM_COLLECTION_SIZE_LIMIT_EXCEEDED_EXCEPTION, &ERR_TRANSACTION_CONFLICT_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_REPLICATED_WRITE_CONFLICT_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { PutResourcePolicy(PutResourcePolicyInput) -> PutResourcePolicyOutput = OP_PUT_RESOURCE_POLICY {
     name: "PutResourcePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_POLICY_NOT_FOUND_EXCEPTION, &ERR_RESOURCE_IN_USE_EXCEPTION],
 } }
 
 w::operation! { Query(QueryInput) -> QueryOutput = OP_QUERY {
     name: "Query", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { RestoreTableFromBackup(RestoreTableFromBackupInput) -> RestoreTableFromBackupOutput = OP_RESTORE_TABLE_FROM_BACKUP {
     name: "RestoreTableFromBackup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_TABLE_ALREADY_EXISTS_EXCEPTION, &ERR_TABLE_IN_USE_EXCEPTION, &ERR_BACKUP_NOT_FOUND_EXCEPTION, &ERR_BACKUP_IN_USE_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { RestoreTableToPointInTime(RestoreTableToPointInTimeInput) -> RestoreTableToPointInTimeOutput = OP_RESTORE_TABLE_TO_POINT_IN_TIME {
     name: "RestoreTableToPointInTime", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_TABLE_ALREADY_EXISTS_EXCEPTION, &ERR_TABLE_NOT_FOUND_EXCEPTION, &ERR_TABLE_IN_USE_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_RESTORE_TIME_EXCEPTION, &ERR_POINT_IN_TIME_RECOVERY_UNAVAILABLE_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { Scan(ScanInput) -> ScanOutput = OP_SCAN {
     name: "Scan", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { TagResource(TagResourceInput) -> TagResourceOutput = OP_TAG_RESOURCE {
     name: "TagResource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR, &ERR_RESOURCE_IN_USE_EXCEPTION],
 } }
 
 w::operation! { TransactGetItems(TransactGetItemsInput) -> TransactGetItemsOutput = OP_TRANSACT_GET_ITEMS {
     name: "TransactGetItems", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_TRANSACTION_CANCELED_EXCEPTION, &ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { TransactWriteItems(TransactWriteItemsInput) -> TransactWriteItemsOutput = OP_TRANSACT_WRITE_ITEMS {
     name: "TransactWriteItems", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: Some("ClientRequestToken"), checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_TRANSACTION_CANCELED_EXCEPTION, &ERR_TRANSACTION_IN_PROGRESS_EXCEPTION, &ERR_IDEMPOTENT_PARAMETER_MISMATCH_EXCEPTION, &ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { UntagResource(UntagResourceInput) -> UntagResourceOutput = OP_UNTAG_RESOURCE {
     name: "UntagResource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR, &ERR_RESOURCE_IN_USE_EXCEPTION],
 } }
 
 w::operation! { UpdateContinuousBackups(UpdateContinuousBackupsInput) -> UpdateContinuousBackupsOutput = OP_UPDATE_CONTINUOUS_BACKUPS {
     name: "UpdateContinuousBackups", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_TABLE_NOT_FOUND_EXCEPTION, &ERR_CONTINUOUS_BACKUPS_UNAVAILABLE_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { UpdateContributorInsights(UpdateContributorInsightsInput) -> UpdateContributorInsightsOutput = OP_UPDATE_CONTRIBUTOR_INSIGHTS {
     name: "UpdateContributorInsights", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { UpdateGlobalTable(UpdateGlobalTableInput) -> UpdateGlobalTableOutput = OP_UPDATE_GLOBAL_TABLE {
     name: "UpdateGlobalTable", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INTERNAL_SERVER_ERROR, &ERR_GLOBAL_TABLE_NOT_FOUND_EXCEPTION, &ERR_REPLICA_ALREADY_EXISTS_EXCEPTION, &ERR_REPLICA_NOT_FOUND_EXCEPTION, &ERR_TABLE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { UpdateItem(UpdateItemInput) -> UpdateItemOutput = OP_UPDATE_ITEM {
     name: "UpdateItem", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CONDITIONAL_CHECK_FAILED_EXCEPTION, &ERR_PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_ITEM_COLLECTION_SIZE_LIMIT_EXCEEDED_EXCEPTION, &ERR_TRANSACTION_CONFLICT_EXCEPTION, &ERR_REQUEST_LIMIT_EXCEEDED, &ERR_INTERNAL_SERVER_ERROR, &ERR_REPLICATED_WRITE_CONFLICT_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { UpdateKinesisStreamingDestination(UpdateKinesisStreamingDestinationInput) -> UpdateKinesisStreamingDestinationOutput = OP_UPDATE_KINESIS_STREAMING_DESTINATION {
     name: "UpdateKinesisStreamingDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INTERNAL_SERVER_ERROR, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { UpdateTable(UpdateTableInput) -> UpdateTableOutput = OP_UPDATE_TABLE {
     name: "UpdateTable", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { UpdateTimeToLive(UpdateTimeToLiveInput) -> UpdateTimeToLiveOutput = OP_UPDATE_TIME_TO_LIVE {
     name: "UpdateTimeToLive", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
@@ -3097,6 +3097,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &ERR_TRANSACTION_CONFLICT_EXCEPTION,
         &ERR_TRANSACTION_IN_PROGRESS_EXCEPTION,
     ],
+    router: w::Router::new(),
 };
 
 static UNSERVED: &[w::OperationStub] = &[

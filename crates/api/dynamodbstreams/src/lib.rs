@@ -280,28 +280,28 @@ pub static ERR_TRIMMED_DATA_ACCESS_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
 
 w::operation! { DescribeStream(DescribeStreamInput) -> DescribeStreamOutput = OP_DESCRIBE_STREAM {
     name: "DescribeStream", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
 
 w::operation! { GetRecords(GetRecordsInput) -> GetRecordsOutput = OP_GET_RECORDS {
     name: "GetRecords", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR, &ERR_EXPIRED_ITERATOR_EXCEPTION, &ERR_TRIMMED_DATA_ACCESS_EXCEPTION],
 } }
 
 w::operation! { GetShardIterator(GetShardIteratorInput) -> GetShardIteratorOutput = OP_GET_SHARD_ITERATOR {
     name: "GetShardIterator", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR, &ERR_TRIMMED_DATA_ACCESS_EXCEPTION],
 } }
 
 w::operation! { ListStreams(ListStreamsInput) -> ListStreamsOutput = OP_LIST_STREAMS {
     name: "ListStreams", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INTERNAL_SERVER_ERROR],
 } }
@@ -326,6 +326,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &ERR_RESOURCE_NOT_FOUND_EXCEPTION,
         &ERR_TRIMMED_DATA_ACCESS_EXCEPTION,
     ],
+    router: w::Router::new(),
 };
 
 static UNSERVED: &[w::OperationStub] = &[];

@@ -128,6 +128,10 @@ w::structure! { CreateAccessKeyOutput CREATE_ACCESS_KEY_OUTPUT "CreateAccessKeyR
     0 access_key: AccessKey = w::m("AccessKey", &ACCESS_KEY).required(),
 } }
 
+w::structure! { CreateAccountAliasInput CREATE_ACCOUNT_ALIAS_INPUT "CreateAccountAliasRequest" {
+    0 account_alias: String = w::m("AccountAlias", &ACCOUNT_ALIAS_TYPE).required(),
+} }
+
 w::structure! { CreateGroupInput CREATE_GROUP_INPUT "CreateGroupRequest" {
     0 path: Option<String> = w::m("Path", &PATH_TYPE),
     1 group_name: String = w::m("GroupName", &GROUP_NAME_TYPE).required(),
@@ -205,16 +209,6 @@ w::structure! { CreateServiceLinkedRoleOutput CREATE_SERVICE_LINKED_ROLE_OUTPUT 
     0 role: Option<Role> = w::m("Role", &ROLE),
 } }
 
-w::structure! { CreateServiceSpecificCredentialInput CREATE_SERVICE_SPECIFIC_CREDENTIAL_INPUT "CreateServiceSpecificCredentialRequest" {
-    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
-    1 service_name: String = w::m("ServiceName", &w::STRING).required(),
-    2 credential_age_days: Option<i32> = w::m("CredentialAgeDays", &CREDENTIAL_AGE_DAYS),
-} }
-
-w::structure! { CreateServiceSpecificCredentialOutput CREATE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT "CreateServiceSpecificCredentialResponse" {
-    0 service_specific_credential: Option<ServiceSpecificCredential> = w::m("ServiceSpecificCredential", &SERVICE_SPECIFIC_CREDENTIAL),
-} }
-
 w::structure! { CreateUserInput CREATE_USER_INPUT "CreateUserRequest" {
     0 path: Option<String> = w::m("Path", &PATH_TYPE),
     1 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
@@ -229,6 +223,10 @@ w::structure! { CreateUserOutput CREATE_USER_OUTPUT "CreateUserResponse" {
 w::structure! { DeleteAccessKeyInput DELETE_ACCESS_KEY_INPUT "DeleteAccessKeyRequest" {
     0 user_name: Option<String> = w::m("UserName", &EXISTING_USER_NAME_TYPE),
     1 access_key_id: String = w::m("AccessKeyId", &ACCESS_KEY_ID_TYPE).required(),
+} }
+
+w::structure! { DeleteAccountAliasInput DELETE_ACCOUNT_ALIAS_INPUT "DeleteAccountAliasRequest" {
+    0 account_alias: String = w::m("AccountAlias", &ACCOUNT_ALIAS_TYPE).required(),
 } }
 
 w::structure! { DeleteConflictException DELETE_CONFLICT_EXCEPTION "DeleteConflictException" {
@@ -274,11 +272,6 @@ w::structure! { DeleteRoleInput DELETE_ROLE_INPUT "DeleteRoleRequest" {
     0 role_name: String = w::m("RoleName", &ROLE_NAME_TYPE).required(),
 } }
 
-w::structure! { DeleteSSHPublicKeyInput DELETE_SSH_PUBLIC_KEY_INPUT "DeleteSSHPublicKeyRequest" {
-    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
-    1 ssh_public_key_id: String = w::m("SSHPublicKeyId", &PUBLIC_KEY_ID_TYPE).required(),
-} }
-
 w::structure! { DeleteServiceLinkedRoleInput DELETE_SERVICE_LINKED_ROLE_INPUT "DeleteServiceLinkedRoleRequest" {
     0 role_name: String = w::m("RoleName", &ROLE_NAME_TYPE).required(),
 } }
@@ -287,9 +280,8 @@ w::structure! { DeleteServiceLinkedRoleOutput DELETE_SERVICE_LINKED_ROLE_OUTPUT 
     0 deletion_task_id: String = w::m("DeletionTaskId", &DELETION_TASK_ID_TYPE).required(),
 } }
 
-w::structure! { DeleteServiceSpecificCredentialInput DELETE_SERVICE_SPECIFIC_CREDENTIAL_INPUT "DeleteServiceSpecificCredentialRequest" {
-    0 user_name: Option<String> = w::m("UserName", &USER_NAME_TYPE),
-    1 service_specific_credential_id: String = w::m("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
+w::structure! { DeleteUserPermissionsBoundaryInput DELETE_USER_PERMISSIONS_BOUNDARY_INPUT "DeleteUserPermissionsBoundaryRequest" {
+    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
 } }
 
 w::structure! { DeleteUserPolicyInput DELETE_USER_POLICY_INPUT "DeleteUserPolicyRequest" {
@@ -328,10 +320,6 @@ w::structure! { DetachRolePolicyInput DETACH_ROLE_POLICY_INPUT "DetachRolePolicy
 w::structure! { DetachUserPolicyInput DETACH_USER_POLICY_INPUT "DetachUserPolicyRequest" {
     0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
     1 policy_arn: String = w::m("PolicyArn", &ARN_TYPE).required(),
-} }
-
-w::structure! { DuplicateSSHPublicKeyException DUPLICATE_SSH_PUBLIC_KEY_EXCEPTION "DuplicateSSHPublicKeyException" {
-    0 message: Option<String> = w::m("message", &w::STRING),
 } }
 
 w::structure! { EntityAlreadyExistsException ENTITY_ALREADY_EXISTS_EXCEPTION "EntityAlreadyExistsException" {
@@ -383,8 +371,36 @@ w::structure! { GetAccessKeyLastUsedOutput GET_ACCESS_KEY_LAST_USED_OUTPUT "GetA
     1 access_key_last_used: Option<AccessKeyLastUsed> = w::m("AccessKeyLastUsed", &ACCESS_KEY_LAST_USED),
 } }
 
+w::structure! { GetAccountAuthorizationDetailsInput GET_ACCOUNT_AUTHORIZATION_DETAILS_INPUT "GetAccountAuthorizationDetailsRequest" {
+    0 filter: Option<Vec<EntityType>> = w::m("Filter", &ENTITY_LIST_TYPE),
+    1 max_items: Option<i32> = w::m("MaxItems", &MAX_ITEMS_TYPE),
+    2 marker: Option<String> = w::m("Marker", &MARKER_TYPE),
+} }
+
+w::structure! { GetAccountAuthorizationDetailsOutput GET_ACCOUNT_AUTHORIZATION_DETAILS_OUTPUT "GetAccountAuthorizationDetailsResponse" {
+    0 user_detail_list: Option<Vec<UserDetail>> = w::m("UserDetailList", &USER_DETAIL_LIST_TYPE),
+    1 group_detail_list: Option<Vec<GroupDetail>> = w::m("GroupDetailList", &GROUP_DETAIL_LIST_TYPE),
+    2 role_detail_list: Option<Vec<RoleDetail>> = w::m("RoleDetailList", &ROLE_DETAIL_LIST_TYPE),
+    3 policies: Option<Vec<ManagedPolicyDetail>> = w::m("Policies", &MANAGED_POLICY_DETAIL_LIST_TYPE),
+    4 is_truncated: Option<bool> = w::m("IsTruncated", &w::BOOLEAN),
+    5 marker: Option<String> = w::m("Marker", &w::STRING),
+} }
+
 w::structure! { GetAccountSummaryOutput GET_ACCOUNT_SUMMARY_OUTPUT "GetAccountSummaryResponse" {
     0 summary_map: Option<w::BTreeMap<String, i32>> = w::m("SummaryMap", &SUMMARY_MAP_TYPE),
+} }
+
+w::structure! { GetContextKeysForCustomPolicyInput GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY_INPUT "GetContextKeysForCustomPolicyRequest" {
+    0 policy_input_list: Vec<String> = w::m("PolicyInputList", &SIMULATION_POLICY_LIST_TYPE).required(),
+} }
+
+w::structure! { GetContextKeysForPolicyResponse GET_CONTEXT_KEYS_FOR_POLICY_RESPONSE "GetContextKeysForPolicyResponse" {
+    0 context_key_names: Option<Vec<String>> = w::m("ContextKeyNames", &CONTEXT_KEY_NAMES_RESULT_LIST_TYPE),
+} }
+
+w::structure! { GetContextKeysForPrincipalPolicyInput GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY_INPUT "GetContextKeysForPrincipalPolicyRequest" {
+    0 policy_source_arn: String = w::m("PolicySourceArn", &ARN_TYPE).required(),
+    1 policy_input_list: Option<Vec<String>> = w::m("PolicyInputList", &SIMULATION_POLICY_LIST_TYPE),
 } }
 
 w::structure! { GetGroupPolicyInput GET_GROUP_POLICY_INPUT "GetGroupPolicyRequest" {
@@ -467,16 +483,6 @@ w::structure! { GetRoleOutput GET_ROLE_OUTPUT "GetRoleResponse" {
     0 role: Role = w::m("Role", &ROLE).required(),
 } }
 
-w::structure! { GetSSHPublicKeyInput GET_SSH_PUBLIC_KEY_INPUT "GetSSHPublicKeyRequest" {
-    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
-    1 ssh_public_key_id: String = w::m("SSHPublicKeyId", &PUBLIC_KEY_ID_TYPE).required(),
-    2 encoding: EncodingType = w::m("Encoding", EncodingType::SCHEMA).required(),
-} }
-
-w::structure! { GetSSHPublicKeyOutput GET_SSH_PUBLIC_KEY_OUTPUT "GetSSHPublicKeyResponse" {
-    0 ssh_public_key: Option<SSHPublicKey> = w::m("SSHPublicKey", &SSH_PUBLIC_KEY),
-} }
-
 w::structure! { GetServiceLinkedRoleDeletionStatusInput GET_SERVICE_LINKED_ROLE_DELETION_STATUS_INPUT "GetServiceLinkedRoleDeletionStatusRequest" {
     0 deletion_task_id: String = w::m("DeletionTaskId", &DELETION_TASK_ID_TYPE).required(),
 } }
@@ -513,6 +519,16 @@ w::structure! { Group GROUP "Group" {
     4 create_date: w::Timestamp = w::m("CreateDate", &w::TIMESTAMP).required(),
 } }
 
+w::structure! { GroupDetail GROUP_DETAIL "GroupDetail" {
+    0 path: Option<String> = w::m("Path", &PATH_TYPE),
+    1 group_name: Option<String> = w::m("GroupName", &GROUP_NAME_TYPE),
+    2 group_id: Option<String> = w::m("GroupId", &ID_TYPE),
+    3 arn: Option<String> = w::m("Arn", &ARN_TYPE),
+    4 create_date: Option<w::Timestamp> = w::m("CreateDate", &w::TIMESTAMP),
+    5 group_policy_list: Option<Vec<PolicyDetail>> = w::m("GroupPolicyList", &POLICY_DETAIL_LIST_TYPE),
+    6 attached_managed_policies: Option<Vec<AttachedPolicy>> = w::m("AttachedManagedPolicies", &ATTACHED_POLICIES_LIST_TYPE),
+} }
+
 w::structure! { InlinePolicyIdentifierType INLINE_POLICY_IDENTIFIER_TYPE "InlinePolicyIdentifierType" {
     0 policy_name: String = w::m("PolicyName", &POLICY_NAME_TYPE).required(),
     1 attachment_type: AttachmentType = w::m("AttachmentType", AttachmentType::SCHEMA).required(),
@@ -530,10 +546,6 @@ w::structure! { InstanceProfile INSTANCE_PROFILE "InstanceProfile" {
 } }
 
 w::structure! { InvalidInputException INVALID_INPUT_EXCEPTION "InvalidInputException" {
-    0 message: Option<String> = w::m("message", &w::STRING),
-} }
-
-w::structure! { InvalidPublicKeyException INVALID_PUBLIC_KEY_EXCEPTION "InvalidPublicKeyException" {
     0 message: Option<String> = w::m("message", &w::STRING),
 } }
 
@@ -656,6 +668,18 @@ w::structure! { ListGroupsOutput LIST_GROUPS_OUTPUT "ListGroupsResponse" {
     2 marker: Option<String> = w::m("Marker", &w::STRING),
 } }
 
+w::structure! { ListInstanceProfileTagsInput LIST_INSTANCE_PROFILE_TAGS_INPUT "ListInstanceProfileTagsRequest" {
+    0 instance_profile_name: String = w::m("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required(),
+    1 marker: Option<String> = w::m("Marker", &MARKER_TYPE),
+    2 max_items: Option<i32> = w::m("MaxItems", &MAX_ITEMS_TYPE),
+} }
+
+w::structure! { ListInstanceProfileTagsOutput LIST_INSTANCE_PROFILE_TAGS_OUTPUT "ListInstanceProfileTagsResponse" {
+    0 tags: Vec<Tag> = w::m("Tags", &TAG_LIST_TYPE).required(),
+    1 is_truncated: Option<bool> = w::m("IsTruncated", &w::BOOLEAN),
+    2 marker: Option<String> = w::m("Marker", &w::STRING),
+} }
+
 w::structure! { ListInstanceProfilesForRoleInput LIST_INSTANCE_PROFILES_FOR_ROLE_INPUT "ListInstanceProfilesForRoleRequest" {
     0 role_name: String = w::m("RoleName", &ROLE_NAME_TYPE).required(),
     1 marker: Option<String> = w::m("Marker", &MARKER_TYPE),
@@ -676,6 +700,18 @@ w::structure! { ListInstanceProfilesInput LIST_INSTANCE_PROFILES_INPUT "ListInst
 
 w::structure! { ListInstanceProfilesOutput LIST_INSTANCE_PROFILES_OUTPUT "ListInstanceProfilesResponse" {
     0 instance_profiles: Vec<InstanceProfile> = w::m("InstanceProfiles", &INSTANCE_PROFILE_LIST_TYPE).required(),
+    1 is_truncated: Option<bool> = w::m("IsTruncated", &w::BOOLEAN),
+    2 marker: Option<String> = w::m("Marker", &w::STRING),
+} }
+
+w::structure! { ListOpenIDConnectProviderTagsInput LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_INPUT "ListOpenIDConnectProviderTagsRequest" {
+    0 open_id_connect_provider_arn: String = w::m("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+    1 marker: Option<String> = w::m("Marker", &MARKER_TYPE),
+    2 max_items: Option<i32> = w::m("MaxItems", &MAX_ITEMS_TYPE),
+} }
+
+w::structure! { ListOpenIDConnectProviderTagsOutput LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_OUTPUT "ListOpenIDConnectProviderTagsResponse" {
+    0 tags: Vec<Tag> = w::m("Tags", &TAG_LIST_TYPE).required(),
     1 is_truncated: Option<bool> = w::m("IsTruncated", &w::BOOLEAN),
     2 marker: Option<String> = w::m("Marker", &w::STRING),
 } }
@@ -761,32 +797,6 @@ w::structure! { ListRolesOutput LIST_ROLES_OUTPUT "ListRolesResponse" {
     2 marker: Option<String> = w::m("Marker", &w::STRING),
 } }
 
-w::structure! { ListSSHPublicKeysInput LIST_SSH_PUBLIC_KEYS_INPUT "ListSSHPublicKeysRequest" {
-    0 user_name: Option<String> = w::m("UserName", &USER_NAME_TYPE),
-    1 marker: Option<String> = w::m("Marker", &MARKER_TYPE),
-    2 max_items: Option<i32> = w::m("MaxItems", &MAX_ITEMS_TYPE),
-} }
-
-w::structure! { ListSSHPublicKeysOutput LIST_SSH_PUBLIC_KEYS_OUTPUT "ListSSHPublicKeysResponse" {
-    0 ssh_public_keys: Option<Vec<SSHPublicKeyMetadata>> = w::m("SSHPublicKeys", &SSH_PUBLIC_KEY_LIST_TYPE),
-    1 is_truncated: Option<bool> = w::m("IsTruncated", &w::BOOLEAN),
-    2 marker: Option<String> = w::m("Marker", &w::STRING),
-} }
-
-w::structure! { ListServiceSpecificCredentialsInput LIST_SERVICE_SPECIFIC_CREDENTIALS_INPUT "ListServiceSpecificCredentialsRequest" {
-    0 user_name: Option<String> = w::m("UserName", &USER_NAME_TYPE),
-    1 service_name: Option<String> = w::m("ServiceName", &w::STRING),
-    2 all_users: Option<bool> = w::m("AllUsers", &w::BOOLEAN),
-    3 marker: Option<String> = w::m("Marker", &MARKER_TYPE),
-    4 max_items: Option<i32> = w::m("MaxItems", &MAX_ITEMS_TYPE),
-} }
-
-w::structure! { ListServiceSpecificCredentialsOutput LIST_SERVICE_SPECIFIC_CREDENTIALS_OUTPUT "ListServiceSpecificCredentialsResponse" {
-    0 service_specific_credentials: Option<Vec<ServiceSpecificCredentialMetadata>> = w::m("ServiceSpecificCredentials", &SERVICE_SPECIFIC_CREDENTIALS_LIST_TYPE),
-    1 marker: Option<String> = w::m("Marker", &w::STRING),
-    2 is_truncated: Option<bool> = w::m("IsTruncated", &w::BOOLEAN),
-} }
-
 w::structure! { ListUserPoliciesInput LIST_USER_POLICIES_INPUT "ListUserPoliciesRequest" {
     0 user_name: String = w::m("UserName", &EXISTING_USER_NAME_TYPE).required(),
     1 marker: Option<String> = w::m("Marker", &MARKER_TYPE),
@@ -826,6 +836,24 @@ w::structure! { ListUsersOutput LIST_USERS_OUTPUT "ListUsersResponse" {
 w::structure! { MalformedPolicyDocumentException MALFORMED_POLICY_DOCUMENT_EXCEPTION "MalformedPolicyDocumentException" {
     0 message: Option<String> = w::m("message", &w::STRING),
 } }
+
+w::structure! { ManagedPolicyDetail MANAGED_POLICY_DETAIL "ManagedPolicyDetail" {
+    0 policy_name: Option<String> = w::m("PolicyName", &POLICY_NAME_TYPE),
+    1 policy_id: Option<String> = w::m("PolicyId", &ID_TYPE),
+    2 arn: Option<String> = w::m("Arn", &ARN_TYPE),
+    3 path: Option<String> = w::m("Path", &POLICY_PATH_TYPE),
+    4 default_version_id: Option<String> = w::m("DefaultVersionId", &POLICY_VERSION_ID_TYPE),
+    5 attachment_count: Option<i32> = w::m("AttachmentCount", &w::INTEGER),
+    6 permissions_boundary_usage_count: Option<i32> = w::m("PermissionsBoundaryUsageCount", &w::INTEGER),
+    7 is_attachable: Option<bool> = w::m("IsAttachable", &w::BOOLEAN),
+    8 description: Option<String> = w::m("Description", &POLICY_DESCRIPTION_TYPE),
+    9 create_date: Option<w::Timestamp> = w::m("CreateDate", &w::TIMESTAMP),
+    10 update_date: Option<w::Timestamp> = w::m("UpdateDate", &w::TIMESTAMP),
+    11 policy_version_list: Option<Vec<PolicyVersion>> = w::m("PolicyVersionList", &POLICY_DOCUMENT_VERSION_LIST_TYPE),
+} }
+
+static MANAGED_POLICY_DETAIL_LIST_TYPE: w::Schema =
+    w::Schema::list("ManagedPolicyDetailListType", w::m("member", &MANAGED_POLICY_DETAIL));
 
 w::structure! { NoSuchEntityException NO_SUCH_ENTITY_EXCEPTION "NoSuchEntityException" {
     0 message: Option<String> = w::m("message", &w::STRING),
@@ -882,6 +910,11 @@ w::structure! { Policy POLICY "Policy" {
     9 create_date: Option<w::Timestamp> = w::m("CreateDate", &w::TIMESTAMP),
     10 update_date: Option<w::Timestamp> = w::m("UpdateDate", &w::TIMESTAMP),
     11 tags: Option<Vec<Tag>> = w::m("Tags", &TAG_LIST_TYPE),
+} }
+
+w::structure! { PolicyDetail POLICY_DETAIL "PolicyDetail" {
+    0 policy_name: Option<String> = w::m("PolicyName", &POLICY_NAME_TYPE),
+    1 policy_document: Option<String> = w::m("PolicyDocument", &POLICY_DOCUMENT_TYPE),
 } }
 
 w::open_enum! { PolicyEvaluationDecisionType "PolicyEvaluationDecisionType" {
@@ -984,6 +1017,11 @@ w::structure! { PutRolePolicyInput PUT_ROLE_POLICY_INPUT "PutRolePolicyRequest" 
     2 policy_document: String = w::m("PolicyDocument", &POLICY_DOCUMENT_TYPE).required(),
 } }
 
+w::structure! { PutUserPermissionsBoundaryInput PUT_USER_PERMISSIONS_BOUNDARY_INPUT "PutUserPermissionsBoundaryRequest" {
+    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
+    1 permissions_boundary: String = w::m("PermissionsBoundary", &ARN_TYPE).required(),
+} }
+
 w::structure! { PutUserPolicyInput PUT_USER_POLICY_INPUT "PutUserPolicyRequest" {
     0 user_name: String = w::m("UserName", &EXISTING_USER_NAME_TYPE).required(),
     1 policy_name: String = w::m("PolicyName", &POLICY_NAME_TYPE).required(),
@@ -1044,6 +1082,21 @@ w::structure! { Role ROLE "Role" {
     11 source_role_template: Option<SourceRoleTemplate> = w::m("SourceRoleTemplate", &SOURCE_ROLE_TEMPLATE),
 } }
 
+w::structure! { RoleDetail ROLE_DETAIL "RoleDetail" {
+    0 path: Option<String> = w::m("Path", &PATH_TYPE),
+    1 role_name: Option<String> = w::m("RoleName", &ROLE_NAME_TYPE),
+    2 role_id: Option<String> = w::m("RoleId", &ID_TYPE),
+    3 arn: Option<String> = w::m("Arn", &ARN_TYPE),
+    4 create_date: Option<w::Timestamp> = w::m("CreateDate", &w::TIMESTAMP),
+    5 assume_role_policy_document: Option<String> = w::m("AssumeRolePolicyDocument", &POLICY_DOCUMENT_TYPE),
+    6 instance_profile_list: Option<Vec<InstanceProfile>> = w::m("InstanceProfileList", &INSTANCE_PROFILE_LIST_TYPE),
+    7 role_policy_list: Option<Vec<PolicyDetail>> = w::m("RolePolicyList", &POLICY_DETAIL_LIST_TYPE),
+    8 attached_managed_policies: Option<Vec<AttachedPolicy>> = w::m("AttachedManagedPolicies", &ATTACHED_POLICIES_LIST_TYPE),
+    9 permissions_boundary: Option<AttachedPermissionsBoundary> = w::m("PermissionsBoundary", &ATTACHED_PERMISSIONS_BOUNDARY),
+    10 tags: Option<Vec<Tag>> = w::m("Tags", &TAG_LIST_TYPE),
+    11 role_last_used: Option<RoleLastUsed> = w::m("RoleLastUsed", &ROLE_LAST_USED),
+} }
+
 w::structure! { RoleLastUsed ROLE_LAST_USED "RoleLastUsed" {
     0 last_used_date: Option<w::Timestamp> = w::m("LastUsedDate", &w::TIMESTAMP),
     1 region: Option<String> = w::m("Region", &w::STRING),
@@ -1057,61 +1110,9 @@ w::structure! { RoleUsageType ROLE_USAGE_TYPE "RoleUsageType" {
     1 resources: Option<Vec<String>> = w::m("Resources", &ARN_LIST_TYPE),
 } }
 
-w::structure! { SSHPublicKey SSH_PUBLIC_KEY "SSHPublicKey" {
-    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
-    1 ssh_public_key_id: String = w::m("SSHPublicKeyId", &PUBLIC_KEY_ID_TYPE).required(),
-    2 fingerprint: String = w::m("Fingerprint", &PUBLIC_KEY_FINGERPRINT_TYPE).required(),
-    3 ssh_public_key_body: String = w::m("SSHPublicKeyBody", &PUBLIC_KEY_MATERIAL_TYPE).required(),
-    4 status: StatusType = w::m("Status", StatusType::SCHEMA).required(),
-    5 upload_date: Option<w::Timestamp> = w::m("UploadDate", &w::TIMESTAMP),
-} }
-
-static SSH_PUBLIC_KEY_LIST_TYPE: w::Schema =
-    w::Schema::list("SSHPublicKeyListType", w::m("member", &SSH_PUBLIC_KEY_METADATA));
-
-w::structure! { SSHPublicKeyMetadata SSH_PUBLIC_KEY_METADATA "SSHPublicKeyMetadata" {
-    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
-    1 ssh_public_key_id: String = w::m("SSHPublicKeyId", &PUBLIC_KEY_ID_TYPE).required(),
-    2 status: StatusType = w::m("Status", StatusType::SCHEMA).required(),
-    3 upload_date: w::Timestamp = w::m("UploadDate", &w::TIMESTAMP).required(),
-} }
-
 w::structure! { ServiceFailureException SERVICE_FAILURE_EXCEPTION "ServiceFailureException" {
     0 message: Option<String> = w::m("message", &w::STRING),
 } }
-
-w::structure! { ServiceNotSupportedException SERVICE_NOT_SUPPORTED_EXCEPTION "ServiceNotSupportedException" {
-    0 message: Option<String> = w::m("message", &w::STRING),
-} }
-
-w::structure! { ServiceSpecificCredential SERVICE_SPECIFIC_CREDENTIAL "ServiceSpecificCredential" {
-    0 create_date: w::Timestamp = w::m("CreateDate", &w::TIMESTAMP).required(),
-    1 expiration_date: Option<w::Timestamp> = w::m("ExpirationDate", &w::TIMESTAMP),
-    2 service_name: String = w::m("ServiceName", &w::STRING).required(),
-    3 service_user_name: Option<String> = w::m("ServiceUserName", &SERVICE_USER_NAME),
-    4 service_password: Option<String> = w::m("ServicePassword", &w::STRING).with(w::SENSITIVE),
-    5 service_credential_alias: Option<String> = w::m("ServiceCredentialAlias", &SERVICE_CREDENTIAL_ALIAS),
-    6 service_credential_secret: Option<String> = w::m("ServiceCredentialSecret", &w::STRING).with(w::SENSITIVE),
-    7 service_specific_credential_id: String = w::m("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
-    8 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
-    9 status: StatusType = w::m("Status", StatusType::SCHEMA).required(),
-} }
-
-w::structure! { ServiceSpecificCredentialMetadata SERVICE_SPECIFIC_CREDENTIAL_METADATA "ServiceSpecificCredentialMetadata" {
-    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
-    1 status: StatusType = w::m("Status", StatusType::SCHEMA).required(),
-    2 service_user_name: Option<String> = w::m("ServiceUserName", &SERVICE_USER_NAME),
-    3 service_credential_alias: Option<String> = w::m("ServiceCredentialAlias", &SERVICE_CREDENTIAL_ALIAS),
-    4 create_date: w::Timestamp = w::m("CreateDate", &w::TIMESTAMP).required(),
-    5 expiration_date: Option<w::Timestamp> = w::m("ExpirationDate", &w::TIMESTAMP),
-    6 service_specific_credential_id: String = w::m("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
-    7 service_name: String = w::m("ServiceName", &w::STRING).required(),
-} }
-
-static SERVICE_SPECIFIC_CREDENTIALS_LIST_TYPE: w::Schema = w::Schema::list(
-    "ServiceSpecificCredentialsListType",
-    w::m("member", &SERVICE_SPECIFIC_CREDENTIAL_METADATA),
-);
 
 w::structure! { SetDefaultPolicyVersionInput SET_DEFAULT_POLICY_VERSION_INPUT "SetDefaultPolicyVersionRequest" {
     0 policy_arn: String = w::m("PolicyArn", &ARN_TYPE).required(),
@@ -1178,6 +1179,16 @@ w::structure! { Tag TAG "Tag" {
     1 value: String = w::m("Value", &TAG_VALUE_TYPE).required(),
 } }
 
+w::structure! { TagInstanceProfileInput TAG_INSTANCE_PROFILE_INPUT "TagInstanceProfileRequest" {
+    0 instance_profile_name: String = w::m("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required(),
+    1 tags: Vec<Tag> = w::m("Tags", &TAG_LIST_TYPE).required(),
+} }
+
+w::structure! { TagOpenIDConnectProviderInput TAG_OPEN_ID_CONNECT_PROVIDER_INPUT "TagOpenIDConnectProviderRequest" {
+    0 open_id_connect_provider_arn: String = w::m("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+    1 tags: Vec<Tag> = w::m("Tags", &TAG_LIST_TYPE).required(),
+} }
+
 w::structure! { TagPolicyInput TAG_POLICY_INPUT "TagPolicyRequest" {
     0 policy_arn: String = w::m("PolicyArn", &ARN_TYPE).required(),
     1 tags: Vec<Tag> = w::m("Tags", &TAG_LIST_TYPE).required(),
@@ -1197,8 +1208,14 @@ w::structure! { UnmodifiableEntityException UNMODIFIABLE_ENTITY_EXCEPTION "Unmod
     0 message: Option<String> = w::m("message", &w::STRING),
 } }
 
-w::structure! { UnrecognizedPublicKeyEncodingException UNRECOGNIZED_PUBLIC_KEY_ENCODING_EXCEPTION "UnrecognizedPublicKeyEncodingException" {
-    0 message: Option<String> = w::m("message", &w::STRING),
+w::structure! { UntagInstanceProfileInput UNTAG_INSTANCE_PROFILE_INPUT "UntagInstanceProfileRequest" {
+    0 instance_profile_name: String = w::m("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required(),
+    1 tag_keys: Vec<String> = w::m("TagKeys", &TAG_KEY_LIST_TYPE).required(),
+} }
+
+w::structure! { UntagOpenIDConnectProviderInput UNTAG_OPEN_ID_CONNECT_PROVIDER_INPUT "UntagOpenIDConnectProviderRequest" {
+    0 open_id_connect_provider_arn: String = w::m("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+    1 tag_keys: Vec<String> = w::m("TagKeys", &TAG_KEY_LIST_TYPE).required(),
 } }
 
 w::structure! { UntagPolicyInput UNTAG_POLICY_INPUT "UntagPolicyRequest" {
@@ -1261,15 +1278,6 @@ w::structure! { UpdateUserInput UPDATE_USER_INPUT "UpdateUserRequest" {
     2 new_user_name: Option<String> = w::m("NewUserName", &USER_NAME_TYPE),
 } }
 
-w::structure! { UploadSSHPublicKeyInput UPLOAD_SSH_PUBLIC_KEY_INPUT "UploadSSHPublicKeyRequest" {
-    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
-    1 ssh_public_key_body: String = w::m("SSHPublicKeyBody", &PUBLIC_KEY_MATERIAL_TYPE).required(),
-} }
-
-w::structure! { UploadSSHPublicKeyOutput UPLOAD_SSH_PUBLIC_KEY_OUTPUT "UploadSSHPublicKeyResponse" {
-    0 ssh_public_key: Option<SSHPublicKey> = w::m("SSHPublicKey", &SSH_PUBLIC_KEY),
-} }
-
 w::structure! { User USER "User" {
     0 path: String = w::m("Path", &PATH_TYPE).required(),
     1 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
@@ -1279,6 +1287,19 @@ w::structure! { User USER "User" {
     5 password_last_used: Option<w::Timestamp> = w::m("PasswordLastUsed", &w::TIMESTAMP),
     6 permissions_boundary: Option<AttachedPermissionsBoundary> = w::m("PermissionsBoundary", &ATTACHED_PERMISSIONS_BOUNDARY),
     7 tags: Option<Vec<Tag>> = w::m("Tags", &TAG_LIST_TYPE),
+} }
+
+w::structure! { UserDetail USER_DETAIL "UserDetail" {
+    0 path: Option<String> = w::m("Path", &PATH_TYPE),
+    1 user_name: Option<String> = w::m("UserName", &USER_NAME_TYPE),
+    2 user_id: Option<String> = w::m("UserId", &ID_TYPE),
+    3 arn: Option<String> = w::m("Arn", &ARN_TYPE),
+    4 create_date: Option<w::Timestamp> = w::m("CreateDate", &w::TIMESTAMP),
+    5 user_policy_list: Option<Vec<PolicyDetail>> = w::m("UserPolicyList", &POLICY_DETAIL_LIST_TYPE),
+    6 group_list: Option<Vec<String>> = w::m("GroupList", &GROUP_NAME_LIST_TYPE),
+    7 attached_managed_policies: Option<Vec<AttachedPolicy>> = w::m("AttachedManagedPolicies", &ATTACHED_POLICIES_LIST_TYPE),
+    8 permissions_boundary: Option<AttachedPermissionsBoundary> = w::m("PermissionsBoundary", &ATTACHED_PERMISSIONS_BOUNDARY),
+    9 tags: Option<Vec<Tag>> = w::m("Tags", &TAG_LIST_TYPE),
 } }
 
 static RX_ACCESS_KEY_ID_TYPE: w::Pattern = w::Pattern::new("[\\w]+");
@@ -1306,23 +1327,24 @@ static CLIENT_ID_LIST_TYPE: w::Schema =
 
 static CLIENT_ID_TYPE: w::Schema = w::Schema::string("clientIDType").min(1).max(255);
 
-static CREDENTIAL_AGE_DAYS: w::Schema =
-    w::Schema::scalar("credentialAgeDays", w::Kind::Integer).min(1).max(36600);
-
 static RX_CUSTOM_SUFFIX_TYPE: w::Pattern = w::Pattern::new("[\\w+=,.@-]+");
 static CUSTOM_SUFFIX_TYPE: w::Schema =
     w::Schema::string("customSuffixType").pattern(&RX_CUSTOM_SUFFIX_TYPE).min(1).max(64);
 
-w::open_enum! { EncodingType "encodingType" {
-    Ssh = "SSH",
-    Pem = "PEM",
-} }
+static ENTITY_LIST_TYPE: w::Schema =
+    w::Schema::list("entityListType", w::m("member", EntityType::SCHEMA));
 
 static RX_EXISTING_USER_NAME_TYPE: w::Pattern = w::Pattern::new("[\\w+=,.@-]+");
 static EXISTING_USER_NAME_TYPE: w::Schema =
     w::Schema::string("existingUserNameType").pattern(&RX_EXISTING_USER_NAME_TYPE).min(1).max(128);
 
+static GROUP_DETAIL_LIST_TYPE: w::Schema =
+    w::Schema::list("groupDetailListType", w::m("member", &GROUP_DETAIL));
+
 static GROUP_LIST_TYPE: w::Schema = w::Schema::list("groupListType", w::m("member", &GROUP));
+
+static GROUP_NAME_LIST_TYPE: w::Schema =
+    w::Schema::list("groupNameListType", w::m("member", &GROUP_NAME_TYPE));
 
 static RX_GROUP_NAME_TYPE: w::Pattern = w::Pattern::new("[\\w+=,.@-]+");
 static GROUP_NAME_TYPE: w::Schema =
@@ -1356,6 +1378,9 @@ static PATH_TYPE: w::Schema = w::Schema::string("pathType").pattern(&RX_PATH_TYP
 
 static POLICY_DESCRIPTION_TYPE: w::Schema = w::Schema::string("policyDescriptionType").max(1000);
 
+static POLICY_DETAIL_LIST_TYPE: w::Schema =
+    w::Schema::list("policyDetailListType", w::m("member", &POLICY_DETAIL));
+
 static RX_POLICY_DOCUMENT_TYPE: w::Pattern =
     w::Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
 static POLICY_DOCUMENT_TYPE: w::Schema =
@@ -1387,27 +1412,13 @@ static RX_POLICY_VERSION_ID_TYPE: w::Pattern = w::Pattern::new("v[1-9][0-9]*(\\.
 static POLICY_VERSION_ID_TYPE: w::Schema =
     w::Schema::string("policyVersionIdType").pattern(&RX_POLICY_VERSION_ID_TYPE);
 
-static RX_PUBLIC_KEY_FINGERPRINT_TYPE: w::Pattern = w::Pattern::new("[:\\w]+");
-static PUBLIC_KEY_FINGERPRINT_TYPE: w::Schema = w::Schema::string("publicKeyFingerprintType")
-    .pattern(&RX_PUBLIC_KEY_FINGERPRINT_TYPE)
-    .min(48)
-    .max(48);
-
-static RX_PUBLIC_KEY_ID_TYPE: w::Pattern = w::Pattern::new("[\\w]+");
-static PUBLIC_KEY_ID_TYPE: w::Schema =
-    w::Schema::string("publicKeyIdType").pattern(&RX_PUBLIC_KEY_ID_TYPE).min(20).max(128);
-
-static RX_PUBLIC_KEY_MATERIAL_TYPE: w::Pattern =
-    w::Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
-static PUBLIC_KEY_MATERIAL_TYPE: w::Schema = w::Schema::string("publicKeyMaterialType")
-    .pattern(&RX_PUBLIC_KEY_MATERIAL_TYPE)
-    .min(1)
-    .max(16384);
-
 static RX_ROLE_DESCRIPTION_TYPE: w::Pattern =
     w::Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*");
 static ROLE_DESCRIPTION_TYPE: w::Schema =
     w::Schema::string("roleDescriptionType").pattern(&RX_ROLE_DESCRIPTION_TYPE).max(1000);
+
+static ROLE_DETAIL_LIST_TYPE: w::Schema =
+    w::Schema::list("roleDetailListType", w::m("member", &ROLE_DETAIL));
 
 static ROLE_LIST_TYPE: w::Schema = w::Schema::list("roleListType", w::m("member", &ROLE));
 
@@ -1417,22 +1428,6 @@ static ROLE_MAX_SESSION_DURATION_TYPE: w::Schema =
 static RX_ROLE_NAME_TYPE: w::Pattern = w::Pattern::new("[\\w+=,.@-]+");
 static ROLE_NAME_TYPE: w::Schema =
     w::Schema::string("roleNameType").pattern(&RX_ROLE_NAME_TYPE).min(1).max(64);
-
-static RX_SERVICE_CREDENTIAL_ALIAS: w::Pattern = w::Pattern::new("[\\w+=,.@-]+");
-static SERVICE_CREDENTIAL_ALIAS: w::Schema = w::Schema::string("serviceCredentialAlias")
-    .pattern(&RX_SERVICE_CREDENTIAL_ALIAS)
-    .min(0)
-    .max(200);
-
-static RX_SERVICE_SPECIFIC_CREDENTIAL_ID: w::Pattern = w::Pattern::new("[\\w]+");
-static SERVICE_SPECIFIC_CREDENTIAL_ID: w::Schema = w::Schema::string("serviceSpecificCredentialId")
-    .pattern(&RX_SERVICE_SPECIFIC_CREDENTIAL_ID)
-    .min(20)
-    .max(128);
-
-static RX_SERVICE_USER_NAME: w::Pattern = w::Pattern::new("[\\w+=,.@-]*");
-static SERVICE_USER_NAME: w::Schema =
-    w::Schema::string("serviceUserName").pattern(&RX_SERVICE_USER_NAME).min(0).max(200);
 
 w::open_enum! { StatusType "statusType" {
     Active = "Active",
@@ -1501,6 +1496,9 @@ static THUMBPRINT_LIST_TYPE: w::Schema =
 
 static THUMBPRINT_TYPE: w::Schema = w::Schema::string("thumbprintType").min(40).max(40);
 
+static USER_DETAIL_LIST_TYPE: w::Schema =
+    w::Schema::list("userDetailListType", w::m("member", &USER_DETAIL));
+
 static USER_LIST_TYPE: w::Schema = w::Schema::list("userListType", w::m("member", &USER));
 
 static RX_USER_NAME_TYPE: w::Pattern = w::Pattern::new("[\\w+=,.@-]+");
@@ -1519,7 +1517,11 @@ w::structure! { AttachRolePolicyOutput ATTACH_ROLE_POLICY_OUTPUT "AttachRolePoli
 
 w::structure! { AttachUserPolicyOutput ATTACH_USER_POLICY_OUTPUT "AttachUserPolicyOutput" {} }
 
+w::structure! { CreateAccountAliasOutput CREATE_ACCOUNT_ALIAS_OUTPUT "CreateAccountAliasOutput" {} }
+
 w::structure! { DeleteAccessKeyOutput DELETE_ACCESS_KEY_OUTPUT "DeleteAccessKeyOutput" {} }
+
+w::structure! { DeleteAccountAliasOutput DELETE_ACCOUNT_ALIAS_OUTPUT "DeleteAccountAliasOutput" {} }
 
 w::structure! { DeleteGroupOutput DELETE_GROUP_OUTPUT "DeleteGroupOutput" {} }
 
@@ -1539,11 +1541,9 @@ w::structure! { DeleteRolePermissionsBoundaryOutput DELETE_ROLE_PERMISSIONS_BOUN
 
 w::structure! { DeleteRolePolicyOutput DELETE_ROLE_POLICY_OUTPUT "DeleteRolePolicyOutput" {} }
 
-w::structure! { DeleteSSHPublicKeyOutput DELETE_SSH_PUBLIC_KEY_OUTPUT "DeleteSSHPublicKeyOutput" {} }
-
-w::structure! { DeleteServiceSpecificCredentialOutput DELETE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT "DeleteServiceSpecificCredentialOutput" {} }
-
 w::structure! { DeleteUserOutput DELETE_USER_OUTPUT "DeleteUserOutput" {} }
+
+w::structure! { DeleteUserPermissionsBoundaryOutput DELETE_USER_PERMISSIONS_BOUNDARY_OUTPUT "DeleteUserPermissionsBoundaryOutput" {} }
 
 w::structure! { DeleteUserPolicyOutput DELETE_USER_POLICY_OUTPUT "DeleteUserPolicyOutput" {} }
 
@@ -1555,11 +1555,17 @@ w::structure! { DetachUserPolicyOutput DETACH_USER_POLICY_OUTPUT "DetachUserPoli
 
 w::structure! { GetAccountSummaryInput GET_ACCOUNT_SUMMARY_INPUT "GetAccountSummaryInput" {} }
 
+pub type GetContextKeysForCustomPolicyOutput = GetContextKeysForPolicyResponse;
+
+pub type GetContextKeysForPrincipalPolicyOutput = GetContextKeysForPolicyResponse;
+
 w::structure! { PutGroupPolicyOutput PUT_GROUP_POLICY_OUTPUT "PutGroupPolicyOutput" {} }
 
 w::structure! { PutRolePermissionsBoundaryOutput PUT_ROLE_PERMISSIONS_BOUNDARY_OUTPUT "PutRolePermissionsBoundaryOutput" {} }
 
 w::structure! { PutRolePolicyOutput PUT_ROLE_POLICY_OUTPUT "PutRolePolicyOutput" {} }
+
+w::structure! { PutUserPermissionsBoundaryOutput PUT_USER_PERMISSIONS_BOUNDARY_OUTPUT "PutUserPermissionsBoundaryOutput" {} }
 
 w::structure! { PutUserPolicyOutput PUT_USER_POLICY_OUTPUT "PutUserPolicyOutput" {} }
 
@@ -1575,11 +1581,19 @@ pub type SimulateCustomPolicyOutput = SimulatePolicyResponse;
 
 pub type SimulatePrincipalPolicyOutput = SimulatePolicyResponse;
 
+w::structure! { TagInstanceProfileOutput TAG_INSTANCE_PROFILE_OUTPUT "TagInstanceProfileOutput" {} }
+
+w::structure! { TagOpenIDConnectProviderOutput TAG_OPEN_ID_CONNECT_PROVIDER_OUTPUT "TagOpenIDConnectProviderOutput" {} }
+
 w::structure! { TagPolicyOutput TAG_POLICY_OUTPUT "TagPolicyOutput" {} }
 
 w::structure! { TagRoleOutput TAG_ROLE_OUTPUT "TagRoleOutput" {} }
 
 w::structure! { TagUserOutput TAG_USER_OUTPUT "TagUserOutput" {} }
+
+w::structure! { UntagInstanceProfileOutput UNTAG_INSTANCE_PROFILE_OUTPUT "UntagInstanceProfileOutput" {} }
+
+w::structure! { UntagOpenIDConnectProviderOutput UNTAG_OPEN_ID_CONNECT_PROVIDER_OUTPUT "UntagOpenIDConnectProviderOutput" {} }
 
 w::structure! { UntagPolicyOutput UNTAG_POLICY_OUTPUT "UntagPolicyOutput" {} }
 
@@ -1613,14 +1627,6 @@ pub static ERR_DELETE_CONFLICT_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     schema: &DELETE_CONFLICT_EXCEPTION,
 };
 
-pub static ERR_DUPLICATE_SSH_PUBLIC_KEY_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "DuplicateSSHPublicKeyException",
-    code: "DuplicateSSHPublicKey",
-    status: 400,
-    sender_fault: true,
-    schema: &DUPLICATE_SSH_PUBLIC_KEY_EXCEPTION,
-};
-
 pub static ERR_ENTITY_ALREADY_EXISTS_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     shape: "EntityAlreadyExistsException",
     code: "EntityAlreadyExists",
@@ -1643,14 +1649,6 @@ pub static ERR_INVALID_INPUT_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     status: 400,
     sender_fault: true,
     schema: &INVALID_INPUT_EXCEPTION,
-};
-
-pub static ERR_INVALID_PUBLIC_KEY_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "InvalidPublicKeyException",
-    code: "InvalidPublicKey",
-    status: 400,
-    sender_fault: true,
-    schema: &INVALID_PUBLIC_KEY_EXCEPTION,
 };
 
 pub static ERR_LIMIT_EXCEEDED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
@@ -1709,14 +1707,6 @@ pub static ERR_SERVICE_FAILURE_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     schema: &SERVICE_FAILURE_EXCEPTION,
 };
 
-pub static ERR_SERVICE_NOT_SUPPORTED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "ServiceNotSupportedException",
-    code: "NotSupportedService",
-    status: 404,
-    sender_fault: true,
-    schema: &SERVICE_NOT_SUPPORTED_EXCEPTION,
-};
-
 pub static ERR_UNMODIFIABLE_ENTITY_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     shape: "UnmodifiableEntityException",
     code: "UnmodifiableEntity",
@@ -1725,677 +1715,711 @@ pub static ERR_UNMODIFIABLE_ENTITY_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     schema: &UNMODIFIABLE_ENTITY_EXCEPTION,
 };
 
-pub static ERR_UNRECOGNIZED_PUBLIC_KEY_ENCODING_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "UnrecognizedPublicKeyEncodingException",
-    code: "UnrecognizedPublicKeyEncoding",
-    status: 400,
-    sender_fault: true,
-    schema: &UNRECOGNIZED_PUBLIC_KEY_ENCODING_EXCEPTION,
-};
-
 w::operation! { AddClientIDToOpenIDConnectProvider(AddClientIDToOpenIDConnectProviderInput) -> AddClientIDToOpenIDConnectProviderOutput = OP_ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER {
     name: "AddClientIDToOpenIDConnectProvider", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { AddRoleToInstanceProfile(AddRoleToInstanceProfileInput) -> AddRoleToInstanceProfileOutput = OP_ADD_ROLE_TO_INSTANCE_PROFILE {
     name: "AddRoleToInstanceProfile", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_ENTITY_ALREADY_EXISTS_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { AddUserToGroup(AddUserToGroupInput) -> AddUserToGroupOutput = OP_ADD_USER_TO_GROUP {
     name: "AddUserToGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { AttachGroupPolicy(AttachGroupPolicyInput) -> AttachGroupPolicyOutput = OP_ATTACH_GROUP_POLICY {
     name: "AttachGroupPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_POLICY_NOT_ATTACHABLE_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { AttachRolePolicy(AttachRolePolicyInput) -> AttachRolePolicyOutput = OP_ATTACH_ROLE_POLICY {
     name: "AttachRolePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_POLICY_NOT_ATTACHABLE_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { AttachUserPolicy(AttachUserPolicyInput) -> AttachUserPolicyOutput = OP_ATTACH_USER_POLICY {
     name: "AttachUserPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_POLICY_NOT_ATTACHABLE_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { CreateAccessKey(CreateAccessKeyInput) -> CreateAccessKeyOutput = OP_CREATE_ACCESS_KEY {
     name: "CreateAccessKey", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreateAccessKeyResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreateAccessKeyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
+w::operation! { CreateAccountAlias(CreateAccountAliasInput) -> CreateAccountAliasOutput = OP_CREATE_ACCOUNT_ALIAS {
+    name: "CreateAccountAlias", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_ENTITY_ALREADY_EXISTS_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
 w::operation! { CreateGroup(CreateGroupInput) -> CreateGroupOutput = OP_CREATE_GROUP {
     name: "CreateGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreateGroupResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreateGroupResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_ENTITY_ALREADY_EXISTS_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { CreateInstanceProfile(CreateInstanceProfileInput) -> CreateInstanceProfileOutput = OP_CREATE_INSTANCE_PROFILE {
     name: "CreateInstanceProfile", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreateInstanceProfileResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreateInstanceProfileResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_ENTITY_ALREADY_EXISTS_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { CreateOpenIDConnectProvider(CreateOpenIDConnectProviderInput) -> CreateOpenIDConnectProviderOutput = OP_CREATE_OPEN_ID_CONNECT_PROVIDER {
     name: "CreateOpenIDConnectProvider", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreateOpenIDConnectProviderResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreateOpenIDConnectProviderResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_INPUT_EXCEPTION, &ERR_ENTITY_ALREADY_EXISTS_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION, &ERR_OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION],
 } }
 
 w::operation! { CreatePolicy(CreatePolicyInput) -> CreatePolicyOutput = OP_CREATE_POLICY {
     name: "CreatePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreatePolicyResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreatePolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_INPUT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_ENTITY_ALREADY_EXISTS_EXCEPTION, &ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { CreatePolicyVersion(CreatePolicyVersionInput) -> CreatePolicyVersionOutput = OP_CREATE_POLICY_VERSION {
     name: "CreatePolicyVersion", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreatePolicyVersionResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreatePolicyVersionResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { CreateRole(CreateRoleInput) -> CreateRoleOutput = OP_CREATE_ROLE {
     name: "CreateRole", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreateRoleResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreateRoleResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_ENTITY_ALREADY_EXISTS_EXCEPTION, &ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { CreateServiceLinkedRole(CreateServiceLinkedRoleInput) -> CreateServiceLinkedRoleOutput = OP_CREATE_SERVICE_LINKED_ROLE {
     name: "CreateServiceLinkedRole", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreateServiceLinkedRoleResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreateServiceLinkedRoleResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_INPUT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
-w::operation! { CreateServiceSpecificCredential(CreateServiceSpecificCredentialInput) -> CreateServiceSpecificCredentialOutput = OP_CREATE_SERVICE_SPECIFIC_CREDENTIAL {
-    name: "CreateServiceSpecificCredential", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreateServiceSpecificCredentialResult"), input_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_NOT_SUPPORTED_EXCEPTION],
-} }
-
 w::operation! { CreateUser(CreateUserInput) -> CreateUserOutput = OP_CREATE_USER {
     name: "CreateUser", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("CreateUserResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("CreateUserResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_ENTITY_ALREADY_EXISTS_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DeleteAccessKey(DeleteAccessKeyInput) -> DeleteAccessKeyOutput = OP_DELETE_ACCESS_KEY {
     name: "DeleteAccessKey", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
+w::operation! { DeleteAccountAlias(DeleteAccountAliasInput) -> DeleteAccountAliasOutput = OP_DELETE_ACCOUNT_ALIAS {
+    name: "DeleteAccountAlias", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
 w::operation! { DeleteGroup(DeleteGroupInput) -> DeleteGroupOutput = OP_DELETE_GROUP {
     name: "DeleteGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_DELETE_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DeleteGroupPolicy(DeleteGroupPolicyInput) -> DeleteGroupPolicyOutput = OP_DELETE_GROUP_POLICY {
     name: "DeleteGroupPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DeleteInstanceProfile(DeleteInstanceProfileInput) -> DeleteInstanceProfileOutput = OP_DELETE_INSTANCE_PROFILE {
     name: "DeleteInstanceProfile", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_DELETE_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DeleteOpenIDConnectProvider(DeleteOpenIDConnectProviderInput) -> DeleteOpenIDConnectProviderOutput = OP_DELETE_OPEN_ID_CONNECT_PROVIDER {
     name: "DeleteOpenIDConnectProvider", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_INPUT_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DeletePolicy(DeletePolicyInput) -> DeletePolicyOutput = OP_DELETE_POLICY {
     name: "DeletePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_DELETE_CONFLICT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DeletePolicyVersion(DeletePolicyVersionInput) -> DeletePolicyVersionOutput = OP_DELETE_POLICY_VERSION {
     name: "DeletePolicyVersion", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_DELETE_CONFLICT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DeleteRole(DeleteRoleInput) -> DeleteRoleOutput = OP_DELETE_ROLE {
     name: "DeleteRole", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_DELETE_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DeleteRolePermissionsBoundary(DeleteRolePermissionsBoundaryInput) -> DeleteRolePermissionsBoundaryOutput = OP_DELETE_ROLE_PERMISSIONS_BOUNDARY {
     name: "DeleteRolePermissionsBoundary", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DeleteRolePolicy(DeleteRolePolicyInput) -> DeleteRolePolicyOutput = OP_DELETE_ROLE_POLICY {
     name: "DeleteRolePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
-w::operation! { DeleteSSHPublicKey(DeleteSSHPublicKeyInput) -> DeleteSSHPublicKeyOutput = OP_DELETE_SSH_PUBLIC_KEY {
-    name: "DeleteSSHPublicKey", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION],
-} }
-
 w::operation! { DeleteServiceLinkedRole(DeleteServiceLinkedRoleInput) -> DeleteServiceLinkedRoleOutput = OP_DELETE_SERVICE_LINKED_ROLE {
     name: "DeleteServiceLinkedRole", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DeleteServiceLinkedRoleResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DeleteServiceLinkedRoleResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
-w::operation! { DeleteServiceSpecificCredential(DeleteServiceSpecificCredentialInput) -> DeleteServiceSpecificCredentialOutput = OP_DELETE_SERVICE_SPECIFIC_CREDENTIAL {
-    name: "DeleteServiceSpecificCredential", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION],
-} }
-
 w::operation! { DeleteUser(DeleteUserInput) -> DeleteUserOutput = OP_DELETE_USER {
     name: "DeleteUser", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_DELETE_CONFLICT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
+w::operation! { DeleteUserPermissionsBoundary(DeleteUserPermissionsBoundaryInput) -> DeleteUserPermissionsBoundaryOutput = OP_DELETE_USER_PERMISSIONS_BOUNDARY {
+    name: "DeleteUserPermissionsBoundary", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
 w::operation! { DeleteUserPolicy(DeleteUserPolicyInput) -> DeleteUserPolicyOutput = OP_DELETE_USER_POLICY {
     name: "DeleteUserPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DetachGroupPolicy(DetachGroupPolicyInput) -> DetachGroupPolicyOutput = OP_DETACH_GROUP_POLICY {
     name: "DetachGroupPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DetachRolePolicy(DetachRolePolicyInput) -> DetachRolePolicyOutput = OP_DETACH_ROLE_POLICY {
     name: "DetachRolePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { DetachUserPolicy(DetachUserPolicyInput) -> DetachUserPolicyOutput = OP_DETACH_USER_POLICY {
     name: "DetachUserPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { GetAccessKeyLastUsed(GetAccessKeyLastUsedInput) -> GetAccessKeyLastUsedOutput = OP_GET_ACCESS_KEY_LAST_USED {
     name: "GetAccessKeyLastUsed", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetAccessKeyLastUsedResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetAccessKeyLastUsedResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
-w::operation! { GetAccountSummary(GetAccountSummaryInput) -> GetAccountSummaryOutput = OP_GET_ACCOUNT_SUMMARY {
-    name: "GetAccountSummary", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetAccountSummaryResult"), input_root: None, unsigned: false, host_prefix: None,
+w::operation! { GetAccountAuthorizationDetails(GetAccountAuthorizationDetailsInput) -> GetAccountAuthorizationDetailsOutput = OP_GET_ACCOUNT_AUTHORIZATION_DETAILS {
+    name: "GetAccountAuthorizationDetails", method: "POST", uri: "/", status: 200,
+    result_wrapper: Some("GetAccountAuthorizationDetailsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
+w::operation! { GetAccountSummary(GetAccountSummaryInput) -> GetAccountSummaryOutput = OP_GET_ACCOUNT_SUMMARY {
+    name: "GetAccountSummary", method: "POST", uri: "/", status: 200,
+    result_wrapper: Some("GetAccountSummaryResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
+w::operation! { GetContextKeysForCustomPolicy(GetContextKeysForCustomPolicyInput) -> GetContextKeysForCustomPolicyOutput = OP_GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY {
+    name: "GetContextKeysForCustomPolicy", method: "POST", uri: "/", status: 200,
+    result_wrapper: Some("GetContextKeysForCustomPolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_INVALID_INPUT_EXCEPTION],
+} }
+
+w::operation! { GetContextKeysForPrincipalPolicy(GetContextKeysForPrincipalPolicyInput) -> GetContextKeysForPrincipalPolicyOutput = OP_GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY {
+    name: "GetContextKeysForPrincipalPolicy", method: "POST", uri: "/", status: 200,
+    result_wrapper: Some("GetContextKeysForPrincipalPolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION],
+} }
+
 w::operation! { GetGroup(GetGroupInput) -> GetGroupOutput = OP_GET_GROUP {
     name: "GetGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetGroupResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetGroupResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { GetGroupPolicy(GetGroupPolicyInput) -> GetGroupPolicyOutput = OP_GET_GROUP_POLICY {
     name: "GetGroupPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetGroupPolicyResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetGroupPolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { GetInstanceProfile(GetInstanceProfileInput) -> GetInstanceProfileOutput = OP_GET_INSTANCE_PROFILE {
     name: "GetInstanceProfile", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetInstanceProfileResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetInstanceProfileResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { GetOpenIDConnectProvider(GetOpenIDConnectProviderInput) -> GetOpenIDConnectProviderOutput = OP_GET_OPEN_ID_CONNECT_PROVIDER {
     name: "GetOpenIDConnectProvider", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetOpenIDConnectProviderResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetOpenIDConnectProviderResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_INPUT_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { GetPolicy(GetPolicyInput) -> GetPolicyOutput = OP_GET_POLICY {
     name: "GetPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetPolicyResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetPolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { GetPolicyVersion(GetPolicyVersionInput) -> GetPolicyVersionOutput = OP_GET_POLICY_VERSION {
     name: "GetPolicyVersion", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetPolicyVersionResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetPolicyVersionResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { GetRole(GetRoleInput) -> GetRoleOutput = OP_GET_ROLE {
     name: "GetRole", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetRoleResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetRoleResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { GetRolePolicy(GetRolePolicyInput) -> GetRolePolicyOutput = OP_GET_ROLE_POLICY {
     name: "GetRolePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetRolePolicyResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetRolePolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
-w::operation! { GetSSHPublicKey(GetSSHPublicKeyInput) -> GetSSHPublicKeyOutput = OP_GET_SSH_PUBLIC_KEY {
-    name: "GetSSHPublicKey", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetSSHPublicKeyResult"), input_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_UNRECOGNIZED_PUBLIC_KEY_ENCODING_EXCEPTION],
-} }
-
 w::operation! { GetServiceLinkedRoleDeletionStatus(GetServiceLinkedRoleDeletionStatusInput) -> GetServiceLinkedRoleDeletionStatusOutput = OP_GET_SERVICE_LINKED_ROLE_DELETION_STATUS {
     name: "GetServiceLinkedRoleDeletionStatus", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetServiceLinkedRoleDeletionStatusResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetServiceLinkedRoleDeletionStatusResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { GetUser(GetUserInput) -> GetUserOutput = OP_GET_USER {
     name: "GetUser", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetUserResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetUserResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { GetUserPolicy(GetUserPolicyInput) -> GetUserPolicyOutput = OP_GET_USER_POLICY {
     name: "GetUserPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetUserPolicyResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetUserPolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListAccessKeys(ListAccessKeysInput) -> ListAccessKeysOutput = OP_LIST_ACCESS_KEYS {
     name: "ListAccessKeys", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListAccessKeysResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListAccessKeysResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListAccountAliases(ListAccountAliasesInput) -> ListAccountAliasesOutput = OP_LIST_ACCOUNT_ALIASES {
     name: "ListAccountAliases", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListAccountAliasesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListAccountAliasesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListAttachedGroupPolicies(ListAttachedGroupPoliciesInput) -> ListAttachedGroupPoliciesOutput = OP_LIST_ATTACHED_GROUP_POLICIES {
     name: "ListAttachedGroupPolicies", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListAttachedGroupPoliciesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListAttachedGroupPoliciesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListAttachedRolePolicies(ListAttachedRolePoliciesInput) -> ListAttachedRolePoliciesOutput = OP_LIST_ATTACHED_ROLE_POLICIES {
     name: "ListAttachedRolePolicies", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListAttachedRolePoliciesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListAttachedRolePoliciesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListAttachedUserPolicies(ListAttachedUserPoliciesInput) -> ListAttachedUserPoliciesOutput = OP_LIST_ATTACHED_USER_POLICIES {
     name: "ListAttachedUserPolicies", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListAttachedUserPoliciesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListAttachedUserPoliciesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListEntitiesForPolicy(ListEntitiesForPolicyInput) -> ListEntitiesForPolicyOutput = OP_LIST_ENTITIES_FOR_POLICY {
     name: "ListEntitiesForPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListEntitiesForPolicyResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListEntitiesForPolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListGroupPolicies(ListGroupPoliciesInput) -> ListGroupPoliciesOutput = OP_LIST_GROUP_POLICIES {
     name: "ListGroupPolicies", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListGroupPoliciesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListGroupPoliciesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListGroups(ListGroupsInput) -> ListGroupsOutput = OP_LIST_GROUPS {
     name: "ListGroups", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListGroupsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListGroupsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListGroupsForUser(ListGroupsForUserInput) -> ListGroupsForUserOutput = OP_LIST_GROUPS_FOR_USER {
     name: "ListGroupsForUser", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListGroupsForUserResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListGroupsForUserResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
+w::operation! { ListInstanceProfileTags(ListInstanceProfileTagsInput) -> ListInstanceProfileTagsOutput = OP_LIST_INSTANCE_PROFILE_TAGS {
+    name: "ListInstanceProfileTags", method: "POST", uri: "/", status: 200,
+    result_wrapper: Some("ListInstanceProfileTagsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListInstanceProfiles(ListInstanceProfilesInput) -> ListInstanceProfilesOutput = OP_LIST_INSTANCE_PROFILES {
     name: "ListInstanceProfiles", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListInstanceProfilesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListInstanceProfilesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListInstanceProfilesForRole(ListInstanceProfilesForRoleInput) -> ListInstanceProfilesForRoleOutput = OP_LIST_INSTANCE_PROFILES_FOR_ROLE {
     name: "ListInstanceProfilesForRole", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListInstanceProfilesForRoleResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListInstanceProfilesForRoleResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
+w::operation! { ListOpenIDConnectProviderTags(ListOpenIDConnectProviderTagsInput) -> ListOpenIDConnectProviderTagsOutput = OP_LIST_OPEN_ID_CONNECT_PROVIDER_TAGS {
+    name: "ListOpenIDConnectProviderTags", method: "POST", uri: "/", status: 200,
+    result_wrapper: Some("ListOpenIDConnectProviderTagsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION],
+} }
+
 w::operation! { ListOpenIDConnectProviders(ListOpenIDConnectProvidersInput) -> ListOpenIDConnectProvidersOutput = OP_LIST_OPEN_ID_CONNECT_PROVIDERS {
     name: "ListOpenIDConnectProviders", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListOpenIDConnectProvidersResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListOpenIDConnectProvidersResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListPolicies(ListPoliciesInput) -> ListPoliciesOutput = OP_LIST_POLICIES {
     name: "ListPolicies", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListPoliciesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListPoliciesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListPolicyTags(ListPolicyTagsInput) -> ListPolicyTagsOutput = OP_LIST_POLICY_TAGS {
     name: "ListPolicyTags", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListPolicyTagsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListPolicyTagsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION],
 } }
 
 w::operation! { ListPolicyVersions(ListPolicyVersionsInput) -> ListPolicyVersionsOutput = OP_LIST_POLICY_VERSIONS {
     name: "ListPolicyVersions", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListPolicyVersionsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListPolicyVersionsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListRolePolicies(ListRolePoliciesInput) -> ListRolePoliciesOutput = OP_LIST_ROLE_POLICIES {
     name: "ListRolePolicies", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListRolePoliciesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListRolePoliciesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListRoleTags(ListRoleTagsInput) -> ListRoleTagsOutput = OP_LIST_ROLE_TAGS {
     name: "ListRoleTags", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListRoleTagsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListRoleTagsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListRoles(ListRolesInput) -> ListRolesOutput = OP_LIST_ROLES {
     name: "ListRoles", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListRolesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListRolesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
-w::operation! { ListSSHPublicKeys(ListSSHPublicKeysInput) -> ListSSHPublicKeysOutput = OP_LIST_SSH_PUBLIC_KEYS {
-    name: "ListSSHPublicKeys", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListSSHPublicKeysResult"), input_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION],
-} }
-
-w::operation! { ListServiceSpecificCredentials(ListServiceSpecificCredentialsInput) -> ListServiceSpecificCredentialsOutput = OP_LIST_SERVICE_SPECIFIC_CREDENTIALS {
-    name: "ListServiceSpecificCredentials", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListServiceSpecificCredentialsResult"), input_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_NOT_SUPPORTED_EXCEPTION],
-} }
-
 w::operation! { ListUserPolicies(ListUserPoliciesInput) -> ListUserPoliciesOutput = OP_LIST_USER_POLICIES {
     name: "ListUserPolicies", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListUserPoliciesResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListUserPoliciesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListUserTags(ListUserTagsInput) -> ListUserTagsOutput = OP_LIST_USER_TAGS {
     name: "ListUserTags", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListUserTagsResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListUserTagsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListUsers(ListUsersInput) -> ListUsersOutput = OP_LIST_USERS {
     name: "ListUsers", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListUsersResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("ListUsersResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { PutGroupPolicy(PutGroupPolicyInput) -> PutGroupPolicyOutput = OP_PUT_GROUP_POLICY {
     name: "PutGroupPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { PutRolePermissionsBoundary(PutRolePermissionsBoundaryInput) -> PutRolePermissionsBoundaryOutput = OP_PUT_ROLE_PERMISSIONS_BOUNDARY {
     name: "PutRolePermissionsBoundary", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_POLICY_NOT_ATTACHABLE_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { PutRolePolicy(PutRolePolicyInput) -> PutRolePolicyOutput = OP_PUT_ROLE_POLICY {
     name: "PutRolePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
+w::operation! { PutUserPermissionsBoundary(PutUserPermissionsBoundaryInput) -> PutUserPermissionsBoundaryOutput = OP_PUT_USER_PERMISSIONS_BOUNDARY {
+    name: "PutUserPermissionsBoundary", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_POLICY_NOT_ATTACHABLE_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
 w::operation! { PutUserPolicy(PutUserPolicyInput) -> PutUserPolicyOutput = OP_PUT_USER_POLICY {
     name: "PutUserPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { RemoveClientIDFromOpenIDConnectProvider(RemoveClientIDFromOpenIDConnectProviderInput) -> RemoveClientIDFromOpenIDConnectProviderOutput = OP_REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER {
     name: "RemoveClientIDFromOpenIDConnectProvider", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { RemoveRoleFromInstanceProfile(RemoveRoleFromInstanceProfileInput) -> RemoveRoleFromInstanceProfileOutput = OP_REMOVE_ROLE_FROM_INSTANCE_PROFILE {
     name: "RemoveRoleFromInstanceProfile", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { RemoveUserFromGroup(RemoveUserFromGroupInput) -> RemoveUserFromGroupOutput = OP_REMOVE_USER_FROM_GROUP {
     name: "RemoveUserFromGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { SetDefaultPolicyVersion(SetDefaultPolicyVersionInput) -> SetDefaultPolicyVersionOutput = OP_SET_DEFAULT_POLICY_VERSION {
     name: "SetDefaultPolicyVersion", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { SimulateCustomPolicy(SimulateCustomPolicyInput) -> SimulateCustomPolicyOutput = OP_SIMULATE_CUSTOM_POLICY {
     name: "SimulateCustomPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("SimulateCustomPolicyResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("SimulateCustomPolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_INPUT_EXCEPTION, &ERR_POLICY_EVALUATION_EXCEPTION],
 } }
 
 w::operation! { SimulatePrincipalPolicy(SimulatePrincipalPolicyInput) -> SimulatePrincipalPolicyOutput = OP_SIMULATE_PRINCIPAL_POLICY {
     name: "SimulatePrincipalPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("SimulatePrincipalPolicyResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("SimulatePrincipalPolicyResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_POLICY_EVALUATION_EXCEPTION],
 } }
 
+w::operation! { TagInstanceProfile(TagInstanceProfileInput) -> TagInstanceProfileOutput = OP_TAG_INSTANCE_PROFILE {
+    name: "TagInstanceProfile", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
+w::operation! { TagOpenIDConnectProvider(TagOpenIDConnectProviderInput) -> TagOpenIDConnectProviderOutput = OP_TAG_OPEN_ID_CONNECT_PROVIDER {
+    name: "TagOpenIDConnectProvider", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
 w::operation! { TagPolicy(TagPolicyInput) -> TagPolicyOutput = OP_TAG_POLICY {
     name: "TagPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { TagRole(TagRoleInput) -> TagRoleOutput = OP_TAG_ROLE {
     name: "TagRole", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { TagUser(TagUserInput) -> TagUserOutput = OP_TAG_USER {
     name: "TagUser", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
+w::operation! { UntagInstanceProfile(UntagInstanceProfileInput) -> UntagInstanceProfileOutput = OP_UNTAG_INSTANCE_PROFILE {
+    name: "UntagInstanceProfile", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
+w::operation! { UntagOpenIDConnectProvider(UntagOpenIDConnectProviderInput) -> UntagOpenIDConnectProviderOutput = OP_UNTAG_OPEN_ID_CONNECT_PROVIDER {
+    name: "UntagOpenIDConnectProvider", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
 w::operation! { UntagPolicy(UntagPolicyInput) -> UntagPolicyOutput = OP_UNTAG_POLICY {
     name: "UntagPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { UntagRole(UntagRoleInput) -> UntagRoleOutput = OP_UNTAG_ROLE {
     name: "UntagRole", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { UntagUser(UntagUserInput) -> UntagUserOutput = OP_UNTAG_USER {
     name: "UntagUser", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { UpdateAccessKey(UpdateAccessKeyInput) -> UpdateAccessKeyOutput = OP_UPDATE_ACCESS_KEY {
     name: "UpdateAccessKey", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION],
 } }
 
 w::operation! { UpdateAssumeRolePolicy(UpdateAssumeRolePolicyInput) -> UpdateAssumeRolePolicyOutput = OP_UPDATE_ASSUME_ROLE_POLICY {
     name: "UpdateAssumeRolePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { UpdateGroup(UpdateGroupInput) -> UpdateGroupOutput = OP_UPDATE_GROUP {
     name: "UpdateGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_ENTITY_ALREADY_EXISTS_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { UpdateOpenIDConnectProviderThumbprint(UpdateOpenIDConnectProviderThumbprintInput) -> UpdateOpenIDConnectProviderThumbprintOutput = OP_UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT {
     name: "UpdateOpenIDConnectProviderThumbprint", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_INVALID_INPUT_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { UpdateRole(UpdateRoleInput) -> UpdateRoleOutput = OP_UPDATE_ROLE {
     name: "UpdateRole", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("UpdateRoleResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("UpdateRoleResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { UpdateRoleDescription(UpdateRoleDescriptionInput) -> UpdateRoleDescriptionOutput = OP_UPDATE_ROLE_DESCRIPTION {
     name: "UpdateRoleDescription", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("UpdateRoleDescriptionResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("UpdateRoleDescriptionResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
 w::operation! { UpdateUser(UpdateUserInput) -> UpdateUserOutput = OP_UPDATE_USER {
     name: "UpdateUser", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_ENTITY_ALREADY_EXISTS_EXCEPTION, &ERR_ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION, &ERR_CONCURRENT_MODIFICATION_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
-} }
-
-w::operation! { UploadSSHPublicKey(UploadSSHPublicKeyInput) -> UploadSSHPublicKeyOutput = OP_UPLOAD_SSH_PUBLIC_KEY {
-    name: "UploadSSHPublicKey", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("UploadSSHPublicKeyResult"), input_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_INVALID_PUBLIC_KEY_EXCEPTION, &ERR_DUPLICATE_SSH_PUBLIC_KEY_EXCEPTION, &ERR_UNRECOGNIZED_PUBLIC_KEY_ENCODING_EXCEPTION],
 } }
 
 pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
@@ -2417,6 +2441,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_ATTACH_ROLE_POLICY,
         &OP_ATTACH_USER_POLICY,
         &OP_CREATE_ACCESS_KEY,
+        &OP_CREATE_ACCOUNT_ALIAS,
         &OP_CREATE_GROUP,
         &OP_CREATE_INSTANCE_PROFILE,
         &OP_CREATE_OPEN_ID_CONNECT_PROVIDER,
@@ -2424,9 +2449,9 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_CREATE_POLICY_VERSION,
         &OP_CREATE_ROLE,
         &OP_CREATE_SERVICE_LINKED_ROLE,
-        &OP_CREATE_SERVICE_SPECIFIC_CREDENTIAL,
         &OP_CREATE_USER,
         &OP_DELETE_ACCESS_KEY,
+        &OP_DELETE_ACCOUNT_ALIAS,
         &OP_DELETE_GROUP,
         &OP_DELETE_GROUP_POLICY,
         &OP_DELETE_INSTANCE_PROFILE,
@@ -2436,16 +2461,18 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_DELETE_ROLE,
         &OP_DELETE_ROLE_PERMISSIONS_BOUNDARY,
         &OP_DELETE_ROLE_POLICY,
-        &OP_DELETE_SSH_PUBLIC_KEY,
         &OP_DELETE_SERVICE_LINKED_ROLE,
-        &OP_DELETE_SERVICE_SPECIFIC_CREDENTIAL,
         &OP_DELETE_USER,
+        &OP_DELETE_USER_PERMISSIONS_BOUNDARY,
         &OP_DELETE_USER_POLICY,
         &OP_DETACH_GROUP_POLICY,
         &OP_DETACH_ROLE_POLICY,
         &OP_DETACH_USER_POLICY,
         &OP_GET_ACCESS_KEY_LAST_USED,
+        &OP_GET_ACCOUNT_AUTHORIZATION_DETAILS,
         &OP_GET_ACCOUNT_SUMMARY,
+        &OP_GET_CONTEXT_KEYS_FOR_CUSTOM_POLICY,
+        &OP_GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY,
         &OP_GET_GROUP,
         &OP_GET_GROUP_POLICY,
         &OP_GET_INSTANCE_PROFILE,
@@ -2454,7 +2481,6 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_GET_POLICY_VERSION,
         &OP_GET_ROLE,
         &OP_GET_ROLE_POLICY,
-        &OP_GET_SSH_PUBLIC_KEY,
         &OP_GET_SERVICE_LINKED_ROLE_DELETION_STATUS,
         &OP_GET_USER,
         &OP_GET_USER_POLICY,
@@ -2467,8 +2493,10 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_LIST_GROUP_POLICIES,
         &OP_LIST_GROUPS,
         &OP_LIST_GROUPS_FOR_USER,
+        &OP_LIST_INSTANCE_PROFILE_TAGS,
         &OP_LIST_INSTANCE_PROFILES,
         &OP_LIST_INSTANCE_PROFILES_FOR_ROLE,
+        &OP_LIST_OPEN_ID_CONNECT_PROVIDER_TAGS,
         &OP_LIST_OPEN_ID_CONNECT_PROVIDERS,
         &OP_LIST_POLICIES,
         &OP_LIST_POLICY_TAGS,
@@ -2476,14 +2504,13 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_LIST_ROLE_POLICIES,
         &OP_LIST_ROLE_TAGS,
         &OP_LIST_ROLES,
-        &OP_LIST_SSH_PUBLIC_KEYS,
-        &OP_LIST_SERVICE_SPECIFIC_CREDENTIALS,
         &OP_LIST_USER_POLICIES,
         &OP_LIST_USER_TAGS,
         &OP_LIST_USERS,
         &OP_PUT_GROUP_POLICY,
         &OP_PUT_ROLE_PERMISSIONS_BOUNDARY,
         &OP_PUT_ROLE_POLICY,
+        &OP_PUT_USER_PERMISSIONS_BOUNDARY,
         &OP_PUT_USER_POLICY,
         &OP_REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER,
         &OP_REMOVE_ROLE_FROM_INSTANCE_PROFILE,
@@ -2491,9 +2518,13 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_SET_DEFAULT_POLICY_VERSION,
         &OP_SIMULATE_CUSTOM_POLICY,
         &OP_SIMULATE_PRINCIPAL_POLICY,
+        &OP_TAG_INSTANCE_PROFILE,
+        &OP_TAG_OPEN_ID_CONNECT_PROVIDER,
         &OP_TAG_POLICY,
         &OP_TAG_ROLE,
         &OP_TAG_USER,
+        &OP_UNTAG_INSTANCE_PROFILE,
+        &OP_UNTAG_OPEN_ID_CONNECT_PROVIDER,
         &OP_UNTAG_POLICY,
         &OP_UNTAG_ROLE,
         &OP_UNTAG_USER,
@@ -2504,17 +2535,14 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_UPDATE_ROLE,
         &OP_UPDATE_ROLE_DESCRIPTION,
         &OP_UPDATE_USER,
-        &OP_UPLOAD_SSH_PUBLIC_KEY,
     ],
     unserved: UNSERVED,
     errors: &[
         &ERR_CONCURRENT_MODIFICATION_EXCEPTION,
         &ERR_DELETE_CONFLICT_EXCEPTION,
-        &ERR_DUPLICATE_SSH_PUBLIC_KEY_EXCEPTION,
         &ERR_ENTITY_ALREADY_EXISTS_EXCEPTION,
         &ERR_ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION,
         &ERR_INVALID_INPUT_EXCEPTION,
-        &ERR_INVALID_PUBLIC_KEY_EXCEPTION,
         &ERR_LIMIT_EXCEEDED_EXCEPTION,
         &ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION,
         &ERR_NO_SUCH_ENTITY_EXCEPTION,
@@ -2522,10 +2550,9 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &ERR_POLICY_EVALUATION_EXCEPTION,
         &ERR_POLICY_NOT_ATTACHABLE_EXCEPTION,
         &ERR_SERVICE_FAILURE_EXCEPTION,
-        &ERR_SERVICE_NOT_SUPPORTED_EXCEPTION,
         &ERR_UNMODIFIABLE_ENTITY_EXCEPTION,
-        &ERR_UNRECOGNIZED_PUBLIC_KEY_ENCODING_EXCEPTION,
     ],
+    router: w::Router::new(),
 };
 
 static UNSERVED: &[w::OperationStub] = &[
@@ -2533,19 +2560,19 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("AcquireRole", "POST", "/"),
     w::stub("AssociateDelegationRequest", "POST", "/"),
     w::stub("ChangePassword", "POST", "/"),
-    w::stub("CreateAccountAlias", "POST", "/"),
     w::stub("CreateDelegationRequest", "POST", "/"),
     w::stub("CreateLoginProfile", "POST", "/"),
     w::stub("CreateSAMLProvider", "POST", "/"),
+    w::stub("CreateServiceSpecificCredential", "POST", "/"),
     w::stub("CreateVirtualMFADevice", "POST", "/"),
     w::stub("DeactivateMFADevice", "POST", "/"),
-    w::stub("DeleteAccountAlias", "POST", "/"),
     w::stub("DeleteAccountPasswordPolicy", "POST", "/"),
     w::stub("DeleteLoginProfile", "POST", "/"),
     w::stub("DeleteSAMLProvider", "POST", "/"),
+    w::stub("DeleteSSHPublicKey", "POST", "/"),
     w::stub("DeleteServerCertificate", "POST", "/"),
+    w::stub("DeleteServiceSpecificCredential", "POST", "/"),
     w::stub("DeleteSigningCertificate", "POST", "/"),
-    w::stub("DeleteUserPermissionsBoundary", "POST", "/"),
     w::stub("DeleteVirtualMFADevice", "POST", "/"),
     w::stub("DisableOrganizationsRootCredentialsManagement", "POST", "/"),
     w::stub("DisableOrganizationsRootSessions", "POST", "/"),
@@ -2557,11 +2584,8 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("GenerateCredentialReport", "POST", "/"),
     w::stub("GenerateOrganizationsAccessReport", "POST", "/"),
     w::stub("GenerateServiceLastAccessedDetails", "POST", "/"),
-    w::stub("GetAccountAuthorizationDetails", "POST", "/"),
     w::stub("GetAccountPasswordPolicy", "POST", "/"),
     w::stub("GetAccountProperties", "POST", "/"),
-    w::stub("GetContextKeysForCustomPolicy", "POST", "/"),
-    w::stub("GetContextKeysForPrincipalPolicy", "POST", "/"),
     w::stub("GetCredentialReport", "POST", "/"),
     w::stub("GetDelegationRequest", "POST", "/"),
     w::stub("GetHumanReadableSummary", "POST", "/"),
@@ -2571,37 +2595,33 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("GetOutboundWebIdentityFederationInfo", "POST", "/"),
     w::stub("GetRoleTemplateVersion", "POST", "/"),
     w::stub("GetSAMLProvider", "POST", "/"),
+    w::stub("GetSSHPublicKey", "POST", "/"),
     w::stub("GetServerCertificate", "POST", "/"),
     w::stub("GetServiceLastAccessedDetails", "POST", "/"),
     w::stub("GetServiceLastAccessedDetailsWithEntities", "POST", "/"),
     w::stub("ListDelegationRequests", "POST", "/"),
-    w::stub("ListInstanceProfileTags", "POST", "/"),
     w::stub("ListMFADeviceTags", "POST", "/"),
     w::stub("ListMFADevices", "POST", "/"),
-    w::stub("ListOpenIDConnectProviderTags", "POST", "/"),
     w::stub("ListOrganizationsFeatures", "POST", "/"),
     w::stub("ListPoliciesGrantingServiceAccess", "POST", "/"),
     w::stub("ListSAMLProviderTags", "POST", "/"),
     w::stub("ListSAMLProviders", "POST", "/"),
+    w::stub("ListSSHPublicKeys", "POST", "/"),
     w::stub("ListServerCertificateTags", "POST", "/"),
     w::stub("ListServerCertificates", "POST", "/"),
+    w::stub("ListServiceSpecificCredentials", "POST", "/"),
     w::stub("ListSigningCertificates", "POST", "/"),
     w::stub("ListVirtualMFADevices", "POST", "/"),
     w::stub("PutAccountProperties", "POST", "/"),
-    w::stub("PutUserPermissionsBoundary", "POST", "/"),
     w::stub("RejectDelegationRequest", "POST", "/"),
     w::stub("ResetServiceSpecificCredential", "POST", "/"),
     w::stub("ResyncMFADevice", "POST", "/"),
     w::stub("SendDelegationToken", "POST", "/"),
     w::stub("SetSecurityTokenServicePreferences", "POST", "/"),
-    w::stub("TagInstanceProfile", "POST", "/"),
     w::stub("TagMFADevice", "POST", "/"),
-    w::stub("TagOpenIDConnectProvider", "POST", "/"),
     w::stub("TagSAMLProvider", "POST", "/"),
     w::stub("TagServerCertificate", "POST", "/"),
-    w::stub("UntagInstanceProfile", "POST", "/"),
     w::stub("UntagMFADevice", "POST", "/"),
-    w::stub("UntagOpenIDConnectProvider", "POST", "/"),
     w::stub("UntagSAMLProvider", "POST", "/"),
     w::stub("UntagServerCertificate", "POST", "/"),
     w::stub("UpdateAccountPasswordPolicy", "POST", "/"),
@@ -2612,6 +2632,7 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("UpdateServerCertificate", "POST", "/"),
     w::stub("UpdateServiceSpecificCredential", "POST", "/"),
     w::stub("UpdateSigningCertificate", "POST", "/"),
+    w::stub("UploadSSHPublicKey", "POST", "/"),
     w::stub("UploadServerCertificate", "POST", "/"),
     w::stub("UploadSigningCertificate", "POST", "/"),
 ];

@@ -2953,497 +2953,497 @@ pub static ERR_UNSUPPORTED_MEDIA_TYPE_EXCEPTION: w::ErrorSchema = w::ErrorSchema
 
 w::operation! { AddLayerVersionPermission(AddLayerVersionPermissionInput) -> AddLayerVersionPermissionOutput = OP_ADD_LAYER_VERSION_PERMISSION {
     name: "AddLayerVersionPermission", method: "POST", uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_POLICY_LENGTH_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_PRECONDITION_FAILED_EXCEPTION],
 } }
 
 w::operation! { AddPermission(AddPermissionInput) -> AddPermissionOutput = OP_ADD_PERMISSION {
     name: "AddPermission", method: "POST", uri: "/2015-03-31/functions/{FunctionName}/policy", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_PUBLIC_POLICY_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_POLICY_LENGTH_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_PRECONDITION_FAILED_EXCEPTION],
 } }
 
 w::operation! { CreateAlias(CreateAliasInput) -> CreateAliasOutput = OP_CREATE_ALIAS {
     name: "CreateAlias", method: "POST", uri: "/2015-03-31/functions/{FunctionName}/aliases", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_ALIAS_LIMIT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { CreateCodeSigningConfig(CreateCodeSigningConfigInput) -> CreateCodeSigningConfigOutput = OP_CREATE_CODE_SIGNING_CONFIG {
     name: "CreateCodeSigningConfig", method: "POST", uri: "/2020-04-22/code-signing-configs", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION],
 } }
 
 w::operation! { CreateEventSourceMapping(CreateEventSourceMappingInput) -> CreateEventSourceMappingOutput = OP_CREATE_EVENT_SOURCE_MAPPING {
     name: "CreateEventSourceMapping", method: "POST", uri: "/2015-03-31/event-source-mappings", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { CreateFunction(CreateFunctionInput) -> CreateFunctionOutput = OP_CREATE_FUNCTION {
     name: "CreateFunction", method: "POST", uri: "/2015-03-31/functions", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_INVALID_CODE_SIGNATURE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_CODE_VERIFICATION_FAILED_EXCEPTION, &ERR_CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION, &ERR_CODE_STORAGE_EXCEEDED_EXCEPTION, &ERR_FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION],
 } }
 
 w::operation! { CreateFunctionUrlConfig(CreateFunctionUrlConfigInput) -> CreateFunctionUrlConfigOutput = OP_CREATE_FUNCTION_URL_CONFIG {
     name: "CreateFunctionUrlConfig", method: "POST", uri: "/2021-10-31/functions/{FunctionName}/url", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteAlias(DeleteAliasInput) -> DeleteAliasOutput = OP_DELETE_ALIAS {
     name: "DeleteAlias", method: "DELETE", uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteCodeSigningConfig(DeleteCodeSigningConfigInput) -> DeleteCodeSigningConfigOutput = OP_DELETE_CODE_SIGNING_CONFIG {
     name: "DeleteCodeSigningConfig", method: "DELETE", uri: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteEventSourceMapping(DeleteEventSourceMappingInput) -> DeleteEventSourceMappingOutput = OP_DELETE_EVENT_SOURCE_MAPPING {
     name: "DeleteEventSourceMapping", method: "DELETE", uri: "/2015-03-31/event-source-mappings/{UUID}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteFunction(DeleteFunctionInput) -> DeleteFunctionOutput = OP_DELETE_FUNCTION {
     name: "DeleteFunction", method: "DELETE", uri: "/2015-03-31/functions/{FunctionName}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteFunctionCodeSigningConfig(DeleteFunctionCodeSigningConfigInput) -> DeleteFunctionCodeSigningConfigOutput = OP_DELETE_FUNCTION_CODE_SIGNING_CONFIG {
     name: "DeleteFunctionCodeSigningConfig", method: "DELETE", uri: "/2020-06-30/functions/{FunctionName}/code-signing-config", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteFunctionConcurrency(DeleteFunctionConcurrencyInput) -> DeleteFunctionConcurrencyOutput = OP_DELETE_FUNCTION_CONCURRENCY {
     name: "DeleteFunctionConcurrency", method: "DELETE", uri: "/2017-10-31/functions/{FunctionName}/concurrency", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteFunctionEventInvokeConfig(DeleteFunctionEventInvokeConfigInput) -> DeleteFunctionEventInvokeConfigOutput = OP_DELETE_FUNCTION_EVENT_INVOKE_CONFIG {
     name: "DeleteFunctionEventInvokeConfig", method: "DELETE", uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteFunctionUrlConfig(DeleteFunctionUrlConfigInput) -> DeleteFunctionUrlConfigOutput = OP_DELETE_FUNCTION_URL_CONFIG {
     name: "DeleteFunctionUrlConfig", method: "DELETE", uri: "/2021-10-31/functions/{FunctionName}/url", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteLayerVersion(DeleteLayerVersionInput) -> DeleteLayerVersionOutput = OP_DELETE_LAYER_VERSION {
     name: "DeleteLayerVersion", method: "DELETE", uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteProvisionedConcurrencyConfig(DeleteProvisionedConcurrencyConfigInput) -> DeleteProvisionedConcurrencyConfigOutput = OP_DELETE_PROVISIONED_CONCURRENCY_CONFIG {
     name: "DeleteProvisionedConcurrencyConfig", method: "DELETE", uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { DeleteResourcePolicy(DeleteResourcePolicyInput) -> DeleteResourcePolicyOutput = OP_DELETE_RESOURCE_POLICY {
     name: "DeleteResourcePolicy", method: "DELETE", uri: "/2026-07-09/resource-policy/{ResourceArn}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_PRECONDITION_FAILED_EXCEPTION],
 } }
 
 w::operation! { GetAccountSettings(GetAccountSettingsInput) -> GetAccountSettingsOutput = OP_GET_ACCOUNT_SETTINGS {
     name: "GetAccountSettings", method: "GET", uri: "/2016-08-19/account-settings", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetAlias(GetAliasInput) -> GetAliasOutput = OP_GET_ALIAS {
     name: "GetAlias", method: "GET", uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetCodeSigningConfig(GetCodeSigningConfigInput) -> GetCodeSigningConfigOutput = OP_GET_CODE_SIGNING_CONFIG {
     name: "GetCodeSigningConfig", method: "GET", uri: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetEventSourceMapping(GetEventSourceMappingInput) -> GetEventSourceMappingOutput = OP_GET_EVENT_SOURCE_MAPPING {
     name: "GetEventSourceMapping", method: "GET", uri: "/2015-03-31/event-source-mappings/{UUID}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetFunction(GetFunctionInput) -> GetFunctionOutput = OP_GET_FUNCTION {
     name: "GetFunction", method: "GET", uri: "/2015-03-31/functions/{FunctionName}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetFunctionCodeSigningConfig(GetFunctionCodeSigningConfigInput) -> GetFunctionCodeSigningConfigOutput = OP_GET_FUNCTION_CODE_SIGNING_CONFIG {
     name: "GetFunctionCodeSigningConfig", method: "GET", uri: "/2020-06-30/functions/{FunctionName}/code-signing-config", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetFunctionConcurrency(GetFunctionConcurrencyInput) -> GetFunctionConcurrencyOutput = OP_GET_FUNCTION_CONCURRENCY {
     name: "GetFunctionConcurrency", method: "GET", uri: "/2019-09-30/functions/{FunctionName}/concurrency", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetFunctionConfiguration(GetFunctionConfigurationInput) -> GetFunctionConfigurationOutput = OP_GET_FUNCTION_CONFIGURATION {
     name: "GetFunctionConfiguration", method: "GET", uri: "/2015-03-31/functions/{FunctionName}/configuration", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetFunctionEventInvokeConfig(GetFunctionEventInvokeConfigInput) -> GetFunctionEventInvokeConfigOutput = OP_GET_FUNCTION_EVENT_INVOKE_CONFIG {
     name: "GetFunctionEventInvokeConfig", method: "GET", uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetFunctionRecursionConfig(GetFunctionRecursionConfigInput) -> GetFunctionRecursionConfigOutput = OP_GET_FUNCTION_RECURSION_CONFIG {
     name: "GetFunctionRecursionConfig", method: "GET", uri: "/2024-08-31/functions/{FunctionName}/recursion-config", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetFunctionUrlConfig(GetFunctionUrlConfigInput) -> GetFunctionUrlConfigOutput = OP_GET_FUNCTION_URL_CONFIG {
     name: "GetFunctionUrlConfig", method: "GET", uri: "/2021-10-31/functions/{FunctionName}/url", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetLayerVersion(GetLayerVersionInput) -> GetLayerVersionOutput = OP_GET_LAYER_VERSION {
     name: "GetLayerVersion", method: "GET", uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetLayerVersionByArn(GetLayerVersionByArnInput) -> GetLayerVersionByArnOutput = OP_GET_LAYER_VERSION_BY_ARN {
     name: "GetLayerVersionByArn", method: "GET", uri: "/2018-10-31/layers?find=LayerVersion", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetLayerVersionPolicy(GetLayerVersionPolicyInput) -> GetLayerVersionPolicyOutput = OP_GET_LAYER_VERSION_POLICY {
     name: "GetLayerVersionPolicy", method: "GET", uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetPolicy(GetPolicyInput) -> GetPolicyOutput = OP_GET_POLICY {
     name: "GetPolicy", method: "GET", uri: "/2015-03-31/functions/{FunctionName}/policy", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetProvisionedConcurrencyConfig(GetProvisionedConcurrencyConfigInput) -> GetProvisionedConcurrencyConfigOutput = OP_GET_PROVISIONED_CONCURRENCY_CONFIG {
     name: "GetProvisionedConcurrencyConfig", method: "GET", uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetResourcePolicy(GetResourcePolicyInput) -> GetResourcePolicyOutput = OP_GET_RESOURCE_POLICY {
     name: "GetResourcePolicy", method: "GET", uri: "/2026-07-09/resource-policy/{ResourceArn}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { GetRuntimeManagementConfig(GetRuntimeManagementConfigInput) -> GetRuntimeManagementConfigOutput = OP_GET_RUNTIME_MANAGEMENT_CONFIG {
     name: "GetRuntimeManagementConfig", method: "GET", uri: "/2021-07-20/functions/{FunctionName}/runtime-management-config", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { Invoke(InvokeInput) -> InvokeOutput = OP_INVOKE {
     name: "Invoke", method: "POST", uri: "/2015-03-31/functions/{FunctionName}/invocations", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RUNTIME_ALIAS_DELETED_EXCEPTION, &ERR_CODE_ARTIFACT_USER_DELETED_EXCEPTION, &ERR_RESOURCE_NOT_READY_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_INVALID_SECURITY_GROUP_ID_EXCEPTION, &ERR_SNAP_START_TIMEOUT_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_EC2_THROTTLED_EXCEPTION, &ERR_EFS_MOUNT_CONNECTIVITY_EXCEPTION, &ERR_SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION, &ERR_KMS_ACCESS_DENIED_EXCEPTION, &ERR_REQUEST_TOO_LARGE_EXCEPTION, &ERR_KMS_DISABLED_EXCEPTION, &ERR_UNSUPPORTED_MEDIA_TYPE_EXCEPTION, &ERR_S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION, &ERR_SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION, &ERR_INVALID_RUNTIME_EXCEPTION, &ERR_NO_PUBLISHED_VERSION_EXCEPTION, &ERR_EC2_UNEXPECTED_EXCEPTION, &ERR_INVALID_SUBNET_ID_EXCEPTION, &ERR_KMS_NOT_FOUND_EXCEPTION, &ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_EC2_ACCESS_DENIED_EXCEPTION, &ERR_EFSIO_EXCEPTION, &ERR_KMS_INVALID_STATE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_RUNTIME_VERSION_DELETED_EXCEPTION, &ERR_ENI_LIMIT_REACHED_EXCEPTION, &ERR_SNAP_START_NOT_READY_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_CODE_ARTIFACT_USER_PENDING_EXCEPTION, &ERR_SNAP_START_EXCEPTION, &ERR_RECURSIVE_INVOCATION_EXCEPTION, &ERR_S3_FILES_MOUNT_FAILURE_EXCEPTION, &ERR_EFS_MOUNT_TIMEOUT_EXCEPTION, &ERR_ENI_NOT_READY_EXCEPTION, &ERR_S3_FILES_MOUNT_TIMEOUT_EXCEPTION, &ERR_CODE_ARTIFACT_USER_FAILED_EXCEPTION, &ERR_MODE_NOT_SUPPORTED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INVALID_REQUEST_CONTENT_EXCEPTION, &ERR_SNAP_START_REGENERATION_FAILURE_EXCEPTION, &ERR_DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION, &ERR_INVALID_ZIP_FILE_EXCEPTION, &ERR_EFS_MOUNT_FAILURE_EXCEPTION],
 } }
 
 w::operation! { InvokeAsync(InvokeAsyncInput) -> InvokeAsyncOutput = OP_INVOKE_ASYNC {
     name: "InvokeAsync", method: "POST", uri: "/2014-11-13/functions/{FunctionName}/invoke-async", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_INVALID_SECURITY_GROUP_ID_EXCEPTION, &ERR_SNAP_START_TIMEOUT_EXCEPTION, &ERR_EC2_THROTTLED_EXCEPTION, &ERR_EFS_MOUNT_CONNECTIVITY_EXCEPTION, &ERR_SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION, &ERR_KMS_ACCESS_DENIED_EXCEPTION, &ERR_KMS_DISABLED_EXCEPTION, &ERR_S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION, &ERR_INVALID_RUNTIME_EXCEPTION, &ERR_EC2_UNEXPECTED_EXCEPTION, &ERR_INVALID_SUBNET_ID_EXCEPTION, &ERR_KMS_NOT_FOUND_EXCEPTION, &ERR_EC2_ACCESS_DENIED_EXCEPTION, &ERR_EFSIO_EXCEPTION, &ERR_KMS_INVALID_STATE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_ENI_LIMIT_REACHED_EXCEPTION, &ERR_SNAP_START_NOT_READY_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_SNAP_START_EXCEPTION, &ERR_S3_FILES_MOUNT_FAILURE_EXCEPTION, &ERR_EFS_MOUNT_TIMEOUT_EXCEPTION, &ERR_S3_FILES_MOUNT_TIMEOUT_EXCEPTION, &ERR_MODE_NOT_SUPPORTED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INVALID_REQUEST_CONTENT_EXCEPTION, &ERR_SNAP_START_REGENERATION_FAILURE_EXCEPTION, &ERR_EFS_MOUNT_FAILURE_EXCEPTION],
 } }
 
 w::operation! { InvokeWithResponseStream(InvokeWithResponseStreamInput) -> InvokeWithResponseStreamOutput = OP_INVOKE_WITH_RESPONSE_STREAM {
     name: "InvokeWithResponseStream", method: "POST", uri: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RUNTIME_ALIAS_DELETED_EXCEPTION, &ERR_CODE_ARTIFACT_USER_DELETED_EXCEPTION, &ERR_RESOURCE_NOT_READY_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_INVALID_SECURITY_GROUP_ID_EXCEPTION, &ERR_SNAP_START_TIMEOUT_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_EC2_THROTTLED_EXCEPTION, &ERR_EFS_MOUNT_CONNECTIVITY_EXCEPTION, &ERR_SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION, &ERR_KMS_ACCESS_DENIED_EXCEPTION, &ERR_REQUEST_TOO_LARGE_EXCEPTION, &ERR_KMS_DISABLED_EXCEPTION, &ERR_UNSUPPORTED_MEDIA_TYPE_EXCEPTION, &ERR_S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION, &ERR_SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION, &ERR_INVALID_RUNTIME_EXCEPTION, &ERR_NO_PUBLISHED_VERSION_EXCEPTION, &ERR_EC2_UNEXPECTED_EXCEPTION, &ERR_INVALID_SUBNET_ID_EXCEPTION, &ERR_KMS_NOT_FOUND_EXCEPTION, &ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_EC2_ACCESS_DENIED_EXCEPTION, &ERR_EFSIO_EXCEPTION, &ERR_KMS_INVALID_STATE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_RUNTIME_VERSION_DELETED_EXCEPTION, &ERR_ENI_LIMIT_REACHED_EXCEPTION, &ERR_SNAP_START_NOT_READY_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_CODE_ARTIFACT_USER_PENDING_EXCEPTION, &ERR_SNAP_START_EXCEPTION, &ERR_RECURSIVE_INVOCATION_EXCEPTION, &ERR_S3_FILES_MOUNT_FAILURE_EXCEPTION, &ERR_EFS_MOUNT_TIMEOUT_EXCEPTION, &ERR_S3_FILES_MOUNT_TIMEOUT_EXCEPTION, &ERR_CODE_ARTIFACT_USER_FAILED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INVALID_REQUEST_CONTENT_EXCEPTION, &ERR_SNAP_START_REGENERATION_FAILURE_EXCEPTION, &ERR_INVALID_ZIP_FILE_EXCEPTION, &ERR_EFS_MOUNT_FAILURE_EXCEPTION],
 } }
 
 w::operation! { ListAliases(ListAliasesInput) -> ListAliasesOutput = OP_LIST_ALIASES {
     name: "ListAliases", method: "GET", uri: "/2015-03-31/functions/{FunctionName}/aliases", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ListCodeSigningConfigs(ListCodeSigningConfigsInput) -> ListCodeSigningConfigsOutput = OP_LIST_CODE_SIGNING_CONFIGS {
     name: "ListCodeSigningConfigs", method: "GET", uri: "/2020-04-22/code-signing-configs", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION],
 } }
 
 w::operation! { ListEventSourceMappings(ListEventSourceMappingsInput) -> ListEventSourceMappingsOutput = OP_LIST_EVENT_SOURCE_MAPPINGS {
     name: "ListEventSourceMappings", method: "GET", uri: "/2015-03-31/event-source-mappings", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ListFunctionEventInvokeConfigs(ListFunctionEventInvokeConfigsInput) -> ListFunctionEventInvokeConfigsOutput = OP_LIST_FUNCTION_EVENT_INVOKE_CONFIGS {
     name: "ListFunctionEventInvokeConfigs", method: "GET", uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ListFunctionUrlConfigs(ListFunctionUrlConfigsInput) -> ListFunctionUrlConfigsOutput = OP_LIST_FUNCTION_URL_CONFIGS {
     name: "ListFunctionUrlConfigs", method: "GET", uri: "/2021-10-31/functions/{FunctionName}/urls", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ListFunctions(ListFunctionsInput) -> ListFunctionsOutput = OP_LIST_FUNCTIONS {
     name: "ListFunctions", method: "GET", uri: "/2015-03-31/functions", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { ListFunctionsByCodeSigningConfig(ListFunctionsByCodeSigningConfigInput) -> ListFunctionsByCodeSigningConfigOutput = OP_LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG {
     name: "ListFunctionsByCodeSigningConfig", method: "GET", uri: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ListLayerVersions(ListLayerVersionsInput) -> ListLayerVersionsOutput = OP_LIST_LAYER_VERSIONS {
     name: "ListLayerVersions", method: "GET", uri: "/2018-10-31/layers/{LayerName}/versions", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ListLayers(ListLayersInput) -> ListLayersOutput = OP_LIST_LAYERS {
     name: "ListLayers", method: "GET", uri: "/2018-10-31/layers", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { ListProvisionedConcurrencyConfigs(ListProvisionedConcurrencyConfigsInput) -> ListProvisionedConcurrencyConfigsOutput = OP_LIST_PROVISIONED_CONCURRENCY_CONFIGS {
     name: "ListProvisionedConcurrencyConfigs", method: "GET", uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ListTags(ListTagsInput) -> ListTagsOutput = OP_LIST_TAGS {
     name: "ListTags", method: "GET", uri: "/2017-03-31/tags/{Resource}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { ListVersionsByFunction(ListVersionsByFunctionInput) -> ListVersionsByFunctionOutput = OP_LIST_VERSIONS_BY_FUNCTION {
     name: "ListVersionsByFunction", method: "GET", uri: "/2015-03-31/functions/{FunctionName}/versions", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { PublishLayerVersion(PublishLayerVersionInput) -> PublishLayerVersionOutput = OP_PUBLISH_LAYER_VERSION {
     name: "PublishLayerVersion", method: "POST", uri: "/2018-10-31/layers/{LayerName}/versions", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_CODE_STORAGE_EXCEEDED_EXCEPTION],
 } }
 
 w::operation! { PublishVersion(PublishVersionInput) -> PublishVersionOutput = OP_PUBLISH_VERSION {
     name: "PublishVersion", method: "POST", uri: "/2015-03-31/functions/{FunctionName}/versions", status: 201,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_CODE_STORAGE_EXCEEDED_EXCEPTION, &ERR_FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION, &ERR_PRECONDITION_FAILED_EXCEPTION],
 } }
 
 w::operation! { PutFunctionCodeSigningConfig(PutFunctionCodeSigningConfigInput) -> PutFunctionCodeSigningConfigOutput = OP_PUT_FUNCTION_CODE_SIGNING_CONFIG {
     name: "PutFunctionCodeSigningConfig", method: "PUT", uri: "/2020-06-30/functions/{FunctionName}/code-signing-config", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { PutFunctionConcurrency(PutFunctionConcurrencyInput) -> PutFunctionConcurrencyOutput = OP_PUT_FUNCTION_CONCURRENCY {
     name: "PutFunctionConcurrency", method: "PUT", uri: "/2017-10-31/functions/{FunctionName}/concurrency", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { PutFunctionEventInvokeConfig(PutFunctionEventInvokeConfigInput) -> PutFunctionEventInvokeConfigOutput = OP_PUT_FUNCTION_EVENT_INVOKE_CONFIG {
     name: "PutFunctionEventInvokeConfig", method: "PUT", uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { PutFunctionRecursionConfig(PutFunctionRecursionConfigInput) -> PutFunctionRecursionConfigOutput = OP_PUT_FUNCTION_RECURSION_CONFIG {
     name: "PutFunctionRecursionConfig", method: "PUT", uri: "/2024-08-31/functions/{FunctionName}/recursion-config", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { PutProvisionedConcurrencyConfig(PutProvisionedConcurrencyConfigInput) -> PutProvisionedConcurrencyConfigOutput = OP_PUT_PROVISIONED_CONCURRENCY_CONFIG {
     name: "PutProvisionedConcurrencyConfig", method: "PUT", uri: "/2019-09-30/functions/{FunctionName}/provisioned-concurrency", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { PutResourcePolicy(PutResourcePolicyInput) -> PutResourcePolicyOutput = OP_PUT_RESOURCE_POLICY {
     name: "PutResourcePolicy", method: "PUT", uri: "/2026-07-09/resource-policy/{ResourceArn}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_PUBLIC_POLICY_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_POLICY_LENGTH_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_PRECONDITION_FAILED_EXCEPTION],
 } }
 
 w::operation! { PutRuntimeManagementConfig(PutRuntimeManagementConfigInput) -> PutRuntimeManagementConfigOutput = OP_PUT_RUNTIME_MANAGEMENT_CONFIG {
     name: "PutRuntimeManagementConfig", method: "PUT", uri: "/2021-07-20/functions/{FunctionName}/runtime-management-config", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { RemoveLayerVersionPermission(RemoveLayerVersionPermissionInput) -> RemoveLayerVersionPermissionOutput = OP_REMOVE_LAYER_VERSION_PERMISSION {
     name: "RemoveLayerVersionPermission", method: "DELETE", uri: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_PRECONDITION_FAILED_EXCEPTION],
 } }
 
 w::operation! { RemovePermission(RemovePermissionInput) -> RemovePermissionOutput = OP_REMOVE_PERMISSION {
     name: "RemovePermission", method: "DELETE", uri: "/2015-03-31/functions/{FunctionName}/policy/{StatementId}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_PUBLIC_POLICY_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_PRECONDITION_FAILED_EXCEPTION],
 } }
 
 w::operation! { TagResource(TagResourceInput) -> TagResourceOutput = OP_TAG_RESOURCE {
     name: "TagResource", method: "POST", uri: "/2017-03-31/tags/{Resource}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { UntagResource(UntagResourceInput) -> UntagResourceOutput = OP_UNTAG_RESOURCE {
     name: "UntagResource", method: "DELETE", uri: "/2017-03-31/tags/{Resource}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { UpdateAlias(UpdateAliasInput) -> UpdateAliasOutput = OP_UPDATE_ALIAS {
     name: "UpdateAlias", method: "PUT", uri: "/2015-03-31/functions/{FunctionName}/aliases/{Name}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_PRECONDITION_FAILED_EXCEPTION],
 } }
 
 w::operation! { UpdateCodeSigningConfig(UpdateCodeSigningConfigInput) -> UpdateCodeSigningConfigOutput = OP_UPDATE_CODE_SIGNING_CONFIG {
     name: "UpdateCodeSigningConfig", method: "PUT", uri: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { UpdateEventSourceMapping(UpdateEventSourceMappingInput) -> UpdateEventSourceMappingOutput = OP_UPDATE_EVENT_SOURCE_MAPPING {
     name: "UpdateEventSourceMapping", method: "PUT", uri: "/2015-03-31/event-source-mappings/{UUID}", status: 202,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_IN_USE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { UpdateFunctionCode(UpdateFunctionCodeInput) -> UpdateFunctionCodeOutput = OP_UPDATE_FUNCTION_CODE {
     name: "UpdateFunctionCode", method: "PUT", uri: "/2015-03-31/functions/{FunctionName}/code", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_INVALID_CODE_SIGNATURE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_CODE_VERIFICATION_FAILED_EXCEPTION, &ERR_CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION, &ERR_CODE_STORAGE_EXCEEDED_EXCEPTION, &ERR_PRECONDITION_FAILED_EXCEPTION],
 } }
 
 w::operation! { UpdateFunctionConfiguration(UpdateFunctionConfigurationInput) -> UpdateFunctionConfigurationOutput = OP_UPDATE_FUNCTION_CONFIGURATION {
     name: "UpdateFunctionConfiguration", method: "PUT", uri: "/2015-03-31/functions/{FunctionName}/configuration", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_INVALID_CODE_SIGNATURE_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_CODE_VERIFICATION_FAILED_EXCEPTION, &ERR_CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION, &ERR_PRECONDITION_FAILED_EXCEPTION],
 } }
 
 w::operation! { UpdateFunctionEventInvokeConfig(UpdateFunctionEventInvokeConfigInput) -> UpdateFunctionEventInvokeConfigOutput = OP_UPDATE_FUNCTION_EVENT_INVOKE_CONFIG {
     name: "UpdateFunctionEventInvokeConfig", method: "POST", uri: "/2019-09-25/functions/{FunctionName}/event-invoke-config", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { UpdateFunctionUrlConfig(UpdateFunctionUrlConfigInput) -> UpdateFunctionUrlConfigOutput = OP_UPDATE_FUNCTION_URL_CONFIG {
     name: "UpdateFunctionUrlConfig", method: "PUT", uri: "/2021-10-31/functions/{FunctionName}/url", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_VALUE_EXCEPTION, &ERR_RESOURCE_CONFLICT_EXCEPTION, &ERR_SERVICE_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
@@ -3591,6 +3591,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &ERR_TOO_MANY_REQUESTS_EXCEPTION,
         &ERR_UNSUPPORTED_MEDIA_TYPE_EXCEPTION,
     ],
+    router: w::Router::new(),
 };
 
 static UNSERVED: &[w::OperationStub] = &[

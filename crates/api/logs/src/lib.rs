@@ -1254,336 +1254,336 @@ pub static ERR_VALIDATION_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
 
 w::operation! { AssociateKmsKey(AssociateKmsKeyInput) -> AssociateKmsKeyOutput = OP_ASSOCIATE_KMS_KEY {
     name: "AssociateKmsKey", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { CreateDelivery(CreateDeliveryInput) -> CreateDeliveryOutput = OP_CREATE_DELIVERY {
     name: "CreateDelivery", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_ACCESS_DENIED_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { CreateLogGroup(CreateLogGroupInput) -> CreateLogGroupOutput = OP_CREATE_LOG_GROUP {
     name: "CreateLogGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_ALREADY_EXISTS_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { CreateLogStream(CreateLogStreamInput) -> CreateLogStreamOutput = OP_CREATE_LOG_STREAM {
     name: "CreateLogStream", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_ALREADY_EXISTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DeleteDelivery(DeleteDeliveryInput) -> DeleteDeliveryOutput = OP_DELETE_DELIVERY {
     name: "DeleteDelivery", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { DeleteDeliveryDestination(DeleteDeliveryDestinationInput) -> DeleteDeliveryDestinationOutput = OP_DELETE_DELIVERY_DESTINATION {
     name: "DeleteDeliveryDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { DeleteDeliverySource(DeleteDeliverySourceInput) -> DeleteDeliverySourceOutput = OP_DELETE_DELIVERY_SOURCE {
     name: "DeleteDeliverySource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { DeleteDestination(DeleteDestinationInput) -> DeleteDestinationOutput = OP_DELETE_DESTINATION {
     name: "DeleteDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DeleteLogGroup(DeleteLogGroupInput) -> DeleteLogGroupOutput = OP_DELETE_LOG_GROUP {
     name: "DeleteLogGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_VALIDATION_EXCEPTION],
 } }
 
 w::operation! { DeleteLogStream(DeleteLogStreamInput) -> DeleteLogStreamOutput = OP_DELETE_LOG_STREAM {
     name: "DeleteLogStream", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_VALIDATION_EXCEPTION],
 } }
 
 w::operation! { DeleteMetricFilter(DeleteMetricFilterInput) -> DeleteMetricFilterOutput = OP_DELETE_METRIC_FILTER {
     name: "DeleteMetricFilter", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DeleteResourcePolicy(DeleteResourcePolicyInput) -> DeleteResourcePolicyOutput = OP_DELETE_RESOURCE_POLICY {
     name: "DeleteResourcePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DeleteRetentionPolicy(DeleteRetentionPolicyInput) -> DeleteRetentionPolicyOutput = OP_DELETE_RETENTION_POLICY {
     name: "DeleteRetentionPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DeleteSubscriptionFilter(DeleteSubscriptionFilterInput) -> DeleteSubscriptionFilterOutput = OP_DELETE_SUBSCRIPTION_FILTER {
     name: "DeleteSubscriptionFilter", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DescribeDeliveries(DescribeDeliveriesInput) -> DescribeDeliveriesOutput = OP_DESCRIBE_DELIVERIES {
     name: "DescribeDeliveries", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { DescribeDestinations(DescribeDestinationsInput) -> DescribeDestinationsOutput = OP_DESCRIBE_DESTINATIONS {
     name: "DescribeDestinations", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DescribeLogGroups(DescribeLogGroupsInput) -> DescribeLogGroupsOutput = OP_DESCRIBE_LOG_GROUPS {
     name: "DescribeLogGroups", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DescribeLogStreams(DescribeLogStreamsInput) -> DescribeLogStreamsOutput = OP_DESCRIBE_LOG_STREAMS {
     name: "DescribeLogStreams", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DescribeMetricFilters(DescribeMetricFiltersInput) -> DescribeMetricFiltersOutput = OP_DESCRIBE_METRIC_FILTERS {
     name: "DescribeMetricFilters", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DescribeQueries(DescribeQueriesInput) -> DescribeQueriesOutput = OP_DESCRIBE_QUERIES {
     name: "DescribeQueries", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DescribeResourcePolicies(DescribeResourcePoliciesInput) -> DescribeResourcePoliciesOutput = OP_DESCRIBE_RESOURCE_POLICIES {
     name: "DescribeResourcePolicies", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DescribeSubscriptionFilters(DescribeSubscriptionFiltersInput) -> DescribeSubscriptionFiltersOutput = OP_DESCRIBE_SUBSCRIPTION_FILTERS {
     name: "DescribeSubscriptionFilters", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DisassociateKmsKey(DisassociateKmsKeyInput) -> DisassociateKmsKeyOutput = OP_DISASSOCIATE_KMS_KEY {
     name: "DisassociateKmsKey", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { FilterLogEvents(FilterLogEventsInput) -> FilterLogEventsOutput = OP_FILTER_LOG_EVENTS {
     name: "FilterLogEvents", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { GetDelivery(GetDeliveryInput) -> GetDeliveryOutput = OP_GET_DELIVERY {
     name: "GetDelivery", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { GetDeliveryDestination(GetDeliveryDestinationInput) -> GetDeliveryDestinationOutput = OP_GET_DELIVERY_DESTINATION {
     name: "GetDeliveryDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { GetDeliverySource(GetDeliverySourceInput) -> GetDeliverySourceOutput = OP_GET_DELIVERY_SOURCE {
     name: "GetDeliverySource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { GetLogEvents(GetLogEventsInput) -> GetLogEventsOutput = OP_GET_LOG_EVENTS {
     name: "GetLogEvents", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { GetQueryResults(GetQueryResultsInput) -> GetQueryResultsOutput = OP_GET_QUERY_RESULTS {
     name: "GetQueryResults", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { ListTagsForResource(ListTagsForResourceInput) -> ListTagsForResourceOutput = OP_LIST_TAGS_FOR_RESOURCE {
     name: "ListTagsForResource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { ListTagsLogGroup(ListTagsLogGroupInput) -> ListTagsLogGroupOutput = OP_LIST_TAGS_LOG_GROUP {
     name: "ListTagsLogGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { PutDeliveryDestination(PutDeliveryDestinationInput) -> PutDeliveryDestinationOutput = OP_PUT_DELIVERY_DESTINATION {
     name: "PutDeliveryDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { PutDeliverySource(PutDeliverySourceInput) -> PutDeliverySourceOutput = OP_PUT_DELIVERY_SOURCE {
     name: "PutDeliverySource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { PutDestination(PutDestinationInput) -> PutDestinationOutput = OP_PUT_DESTINATION {
     name: "PutDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { PutDestinationPolicy(PutDestinationPolicyInput) -> PutDestinationPolicyOutput = OP_PUT_DESTINATION_POLICY {
     name: "PutDestinationPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { PutLogEvents(PutLogEventsInput) -> PutLogEventsOutput = OP_PUT_LOG_EVENTS {
     name: "PutLogEvents", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_INVALID_SEQUENCE_TOKEN_EXCEPTION, &ERR_DATA_ALREADY_ACCEPTED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_UNRECOGNIZED_CLIENT_EXCEPTION],
 } }
 
 w::operation! { PutMetricFilter(PutMetricFilterInput) -> PutMetricFilterOutput = OP_PUT_METRIC_FILTER {
     name: "PutMetricFilter", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_INVALID_OPERATION_EXCEPTION],
 } }
 
 w::operation! { PutResourcePolicy(PutResourcePolicyInput) -> PutResourcePolicyOutput = OP_PUT_RESOURCE_POLICY {
     name: "PutResourcePolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { PutRetentionPolicy(PutRetentionPolicyInput) -> PutRetentionPolicyOutput = OP_PUT_RETENTION_POLICY {
     name: "PutRetentionPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { PutSubscriptionFilter(PutSubscriptionFilterInput) -> PutSubscriptionFilterOutput = OP_PUT_SUBSCRIPTION_FILTER {
     name: "PutSubscriptionFilter", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_INVALID_OPERATION_EXCEPTION],
 } }
 
 w::operation! { StartLiveTail(StartLiveTailInput) -> StartLiveTailOutput = OP_START_LIVE_TAIL {
     name: "StartLiveTail", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: Some("stream-"),
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: Some("stream-"),
     idempotency_token: None, checksum: None,
     errors: &[&ERR_ACCESS_DENIED_EXCEPTION, &ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_OPERATION_EXCEPTION],
 } }
 
 w::operation! { StartQuery(StartQueryInput) -> StartQueryOutput = OP_START_QUERY {
     name: "StartQuery", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_MALFORMED_QUERY_EXCEPTION, &ERR_INVALID_PARAMETER_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { StopQuery(StopQueryInput) -> StopQueryOutput = OP_STOP_QUERY {
     name: "StopQuery", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { TagLogGroup(TagLogGroupInput) -> TagLogGroupOutput = OP_TAG_LOG_GROUP {
     name: "TagLogGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_INVALID_PARAMETER_EXCEPTION],
 } }
 
 w::operation! { TagResource(TagResourceInput) -> TagResourceOutput = OP_TAG_RESOURCE {
     name: "TagResource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_TOO_MANY_TAGS_EXCEPTION],
 } }
 
 w::operation! { TestMetricFilter(TestMetricFilterInput) -> TestMetricFilterOutput = OP_TEST_METRIC_FILTER {
     name: "TestMetricFilter", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { UntagLogGroup(UntagLogGroupInput) -> UntagLogGroupOutput = OP_UNTAG_LOG_GROUP {
     name: "UntagLogGroup", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION],
 } }
 
 w::operation! { UntagResource(UntagResourceInput) -> UntagResourceOutput = OP_UNTAG_RESOURCE {
     name: "UntagResource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
@@ -1669,6 +1669,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &ERR_UNRECOGNIZED_CLIENT_EXCEPTION,
         &ERR_VALIDATION_EXCEPTION,
     ],
+    router: w::Router::new(),
 };
 
 static UNSERVED: &[w::OperationStub] = &[

@@ -776,7 +776,7 @@ w::structure! { GetBucketLifecycleConfigurationInput GET_BUCKET_LIFECYCLE_CONFIG
 } }
 
 w::structure! { GetBucketLocationOutput GET_BUCKET_LOCATION_OUTPUT "GetBucketLocationOutput" {
-    0 location_constraint: Option<BucketLocationConstraint> = w::m("LocationConstraint", BucketLocationConstraint::SCHEMA),
+    0 location_constraint: Option<BucketLocationConstraint> = w::m("LocationConstraint", BucketLocationConstraint::SCHEMA).with(w::XML_TEXT),
 } }
 
 w::structure! { GetBucketLocationInput GET_BUCKET_LOCATION_INPUT "GetBucketLocationRequest" {
@@ -2394,455 +2394,455 @@ pub static ERR_TOO_MANY_PARTS: w::ErrorSchema = w::ErrorSchema {
 
 w::operation! { AbortMultipartUpload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput = OP_ABORT_MULTIPART_UPLOAD {
     name: "AbortMultipartUpload", method: "DELETE", uri: "/{Bucket}/{Key+}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_UPLOAD],
 } }
 
 w::operation! { CompleteMultipartUpload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput = OP_COMPLETE_MULTIPART_UPLOAD {
     name: "CompleteMultipartUpload", method: "POST", uri: "/{Bucket}/{Key+}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("CompleteMultipartUploadResult"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { CopyObject(CopyObjectInput) -> CopyObjectOutput = OP_COPY_OBJECT {
     name: "CopyObject", method: "PUT", uri: "/{Bucket}/{Key+}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_OBJECT_NOT_IN_ACTIVE_TIER_ERROR],
 } }
 
 w::operation! { CreateBucket(CreateBucketInput) -> CreateBucketOutput = OP_CREATE_BUCKET {
     name: "CreateBucket", method: "PUT", uri: "/{Bucket}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BUCKET_ALREADY_EXISTS, &ERR_BUCKET_ALREADY_OWNED_BY_YOU],
 } }
 
 w::operation! { CreateMultipartUpload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput = OP_CREATE_MULTIPART_UPLOAD {
     name: "CreateMultipartUpload", method: "POST", uri: "/{Bucket}/{Key+}?uploads", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("InitiateMultipartUploadResult"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteBucket(DeleteBucketInput) -> DeleteBucketOutput = OP_DELETE_BUCKET {
     name: "DeleteBucket", method: "DELETE", uri: "/{Bucket}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteBucketCors(DeleteBucketCorsInput) -> DeleteBucketCorsOutput = OP_DELETE_BUCKET_CORS {
     name: "DeleteBucketCors", method: "DELETE", uri: "/{Bucket}?cors", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteBucketEncryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput = OP_DELETE_BUCKET_ENCRYPTION {
     name: "DeleteBucketEncryption", method: "DELETE", uri: "/{Bucket}?encryption", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteBucketLifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput = OP_DELETE_BUCKET_LIFECYCLE {
     name: "DeleteBucketLifecycle", method: "DELETE", uri: "/{Bucket}?lifecycle", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteBucketOwnershipControls(DeleteBucketOwnershipControlsInput) -> DeleteBucketOwnershipControlsOutput = OP_DELETE_BUCKET_OWNERSHIP_CONTROLS {
     name: "DeleteBucketOwnershipControls", method: "DELETE", uri: "/{Bucket}?ownershipControls", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteBucketPolicy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput = OP_DELETE_BUCKET_POLICY {
     name: "DeleteBucketPolicy", method: "DELETE", uri: "/{Bucket}?policy", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteBucketTagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput = OP_DELETE_BUCKET_TAGGING {
     name: "DeleteBucketTagging", method: "DELETE", uri: "/{Bucket}?tagging", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteBucketWebsite(DeleteBucketWebsiteInput) -> DeleteBucketWebsiteOutput = OP_DELETE_BUCKET_WEBSITE {
     name: "DeleteBucketWebsite", method: "DELETE", uri: "/{Bucket}?website", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteObject(DeleteObjectInput) -> DeleteObjectOutput = OP_DELETE_OBJECT {
     name: "DeleteObject", method: "DELETE", uri: "/{Bucket}/{Key+}", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteObjectTagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput = OP_DELETE_OBJECT_TAGGING {
     name: "DeleteObjectTagging", method: "DELETE", uri: "/{Bucket}/{Key+}?tagging", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { DeleteObjects(DeleteObjectsInput) -> DeleteObjectsOutput = OP_DELETE_OBJECTS {
     name: "DeleteObjects", method: "POST", uri: "/{Bucket}?delete", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("DeleteResult"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { DeletePublicAccessBlock(DeletePublicAccessBlockInput) -> DeletePublicAccessBlockOutput = OP_DELETE_PUBLIC_ACCESS_BLOCK {
     name: "DeletePublicAccessBlock", method: "DELETE", uri: "/{Bucket}?publicAccessBlock", status: 204,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketAccelerateConfiguration(GetBucketAccelerateConfigurationInput) -> GetBucketAccelerateConfigurationOutput = OP_GET_BUCKET_ACCELERATE_CONFIGURATION {
     name: "GetBucketAccelerateConfiguration", method: "GET", uri: "/{Bucket}?accelerate", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("AccelerateConfiguration"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketAcl(GetBucketAclInput) -> GetBucketAclOutput = OP_GET_BUCKET_ACL {
     name: "GetBucketAcl", method: "GET", uri: "/{Bucket}?acl", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("AccessControlPolicy"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketCors(GetBucketCorsInput) -> GetBucketCorsOutput = OP_GET_BUCKET_CORS {
     name: "GetBucketCors", method: "GET", uri: "/{Bucket}?cors", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("CORSConfiguration"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketEncryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput = OP_GET_BUCKET_ENCRYPTION {
     name: "GetBucketEncryption", method: "GET", uri: "/{Bucket}?encryption", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketLifecycleConfiguration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput = OP_GET_BUCKET_LIFECYCLE_CONFIGURATION {
     name: "GetBucketLifecycleConfiguration", method: "GET", uri: "/{Bucket}?lifecycle", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("LifecycleConfiguration"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketLocation(GetBucketLocationInput) -> GetBucketLocationOutput = OP_GET_BUCKET_LOCATION {
     name: "GetBucketLocation", method: "GET", uri: "/{Bucket}?location", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("LocationConstraint"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketLogging(GetBucketLoggingInput) -> GetBucketLoggingOutput = OP_GET_BUCKET_LOGGING {
     name: "GetBucketLogging", method: "GET", uri: "/{Bucket}?logging", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("BucketLoggingStatus"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketNotificationConfiguration(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput = OP_GET_BUCKET_NOTIFICATION_CONFIGURATION {
     name: "GetBucketNotificationConfiguration", method: "GET", uri: "/{Bucket}?notification", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("NotificationConfiguration"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketOwnershipControls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput = OP_GET_BUCKET_OWNERSHIP_CONTROLS {
     name: "GetBucketOwnershipControls", method: "GET", uri: "/{Bucket}?ownershipControls", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketPolicy(GetBucketPolicyInput) -> GetBucketPolicyOutput = OP_GET_BUCKET_POLICY {
     name: "GetBucketPolicy", method: "GET", uri: "/{Bucket}?policy", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketPolicyStatus(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput = OP_GET_BUCKET_POLICY_STATUS {
     name: "GetBucketPolicyStatus", method: "GET", uri: "/{Bucket}?policyStatus", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketReplication(GetBucketReplicationInput) -> GetBucketReplicationOutput = OP_GET_BUCKET_REPLICATION {
     name: "GetBucketReplication", method: "GET", uri: "/{Bucket}?replication", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketRequestPayment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput = OP_GET_BUCKET_REQUEST_PAYMENT {
     name: "GetBucketRequestPayment", method: "GET", uri: "/{Bucket}?requestPayment", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("RequestPaymentConfiguration"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketTagging(GetBucketTaggingInput) -> GetBucketTaggingOutput = OP_GET_BUCKET_TAGGING {
     name: "GetBucketTagging", method: "GET", uri: "/{Bucket}?tagging", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("Tagging"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketVersioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = OP_GET_BUCKET_VERSIONING {
     name: "GetBucketVersioning", method: "GET", uri: "/{Bucket}?versioning", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("VersioningConfiguration"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetBucketWebsite(GetBucketWebsiteInput) -> GetBucketWebsiteOutput = OP_GET_BUCKET_WEBSITE {
     name: "GetBucketWebsite", method: "GET", uri: "/{Bucket}?website", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("WebsiteConfiguration"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetObject(GetObjectInput) -> GetObjectOutput = OP_GET_OBJECT {
     name: "GetObject", method: "GET", uri: "/{Bucket}/{Key+}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: None, required: false, mode_member: Some("ChecksumMode") }),
     errors: &[&ERR_NO_SUCH_KEY, &ERR_INVALID_OBJECT_STATE],
 } }
 
 w::operation! { GetObjectAcl(GetObjectAclInput) -> GetObjectAclOutput = OP_GET_OBJECT_ACL {
     name: "GetObjectAcl", method: "GET", uri: "/{Bucket}/{Key+}?acl", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("AccessControlPolicy"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_KEY],
 } }
 
 w::operation! { GetObjectAttributes(GetObjectAttributesInput) -> GetObjectAttributesOutput = OP_GET_OBJECT_ATTRIBUTES {
     name: "GetObjectAttributes", method: "GET", uri: "/{Bucket}/{Key+}?attributes", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("GetObjectAttributesResponse"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_KEY],
 } }
 
 w::operation! { GetObjectLockConfiguration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput = OP_GET_OBJECT_LOCK_CONFIGURATION {
     name: "GetObjectLockConfiguration", method: "GET", uri: "/{Bucket}?object-lock", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetObjectTagging(GetObjectTaggingInput) -> GetObjectTaggingOutput = OP_GET_OBJECT_TAGGING {
     name: "GetObjectTagging", method: "GET", uri: "/{Bucket}/{Key+}?tagging", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("Tagging"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetPublicAccessBlock(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput = OP_GET_PUBLIC_ACCESS_BLOCK {
     name: "GetPublicAccessBlock", method: "GET", uri: "/{Bucket}?publicAccessBlock", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { HeadBucket(HeadBucketInput) -> HeadBucketOutput = OP_HEAD_BUCKET {
     name: "HeadBucket", method: "HEAD", uri: "/{Bucket}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_BUCKET],
 } }
 
 w::operation! { HeadObject(HeadObjectInput) -> HeadObjectOutput = OP_HEAD_OBJECT {
     name: "HeadObject", method: "HEAD", uri: "/{Bucket}/{Key+}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_KEY],
 } }
 
 w::operation! { ListBuckets(ListBucketsInput) -> ListBucketsOutput = OP_LIST_BUCKETS {
     name: "ListBuckets", method: "GET", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("ListAllMyBucketsResult"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { ListMultipartUploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = OP_LIST_MULTIPART_UPLOADS {
     name: "ListMultipartUploads", method: "GET", uri: "/{Bucket}?uploads", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("ListMultipartUploadsResult"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { ListObjectVersions(ListObjectVersionsInput) -> ListObjectVersionsOutput = OP_LIST_OBJECT_VERSIONS {
     name: "ListObjectVersions", method: "GET", uri: "/{Bucket}?versions", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("ListVersionsResult"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { ListObjects(ListObjectsInput) -> ListObjectsOutput = OP_LIST_OBJECTS {
     name: "ListObjects", method: "GET", uri: "/{Bucket}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("ListBucketResult"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_BUCKET],
 } }
 
 w::operation! { ListObjectsV2(ListObjectsV2Input) -> ListObjectsV2Output = OP_LIST_OBJECTS_V2 {
     name: "ListObjectsV2", method: "GET", uri: "/{Bucket}?list-type=2", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("ListBucketResult"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_BUCKET],
 } }
 
 w::operation! { ListParts(ListPartsInput) -> ListPartsOutput = OP_LIST_PARTS {
     name: "ListParts", method: "GET", uri: "/{Bucket}/{Key+}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: Some("ListPartsResult"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { PutBucketAccelerateConfiguration(PutBucketAccelerateConfigurationInput) -> PutBucketAccelerateConfigurationOutput = OP_PUT_BUCKET_ACCELERATE_CONFIGURATION {
     name: "PutBucketAccelerateConfiguration", method: "PUT", uri: "/{Bucket}?accelerate", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: false, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutBucketAcl(PutBucketAclInput) -> PutBucketAclOutput = OP_PUT_BUCKET_ACL {
     name: "PutBucketAcl", method: "PUT", uri: "/{Bucket}?acl", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutBucketCors(PutBucketCorsInput) -> PutBucketCorsOutput = OP_PUT_BUCKET_CORS {
     name: "PutBucketCors", method: "PUT", uri: "/{Bucket}?cors", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutBucketEncryption(PutBucketEncryptionInput) -> PutBucketEncryptionOutput = OP_PUT_BUCKET_ENCRYPTION {
     name: "PutBucketEncryption", method: "PUT", uri: "/{Bucket}?encryption", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutBucketLifecycleConfiguration(PutBucketLifecycleConfigurationInput) -> PutBucketLifecycleConfigurationOutput = OP_PUT_BUCKET_LIFECYCLE_CONFIGURATION {
     name: "PutBucketLifecycleConfiguration", method: "PUT", uri: "/{Bucket}?lifecycle", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutBucketLogging(PutBucketLoggingInput) -> PutBucketLoggingOutput = OP_PUT_BUCKET_LOGGING {
     name: "PutBucketLogging", method: "PUT", uri: "/{Bucket}?logging", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutBucketNotificationConfiguration(PutBucketNotificationConfigurationInput) -> PutBucketNotificationConfigurationOutput = OP_PUT_BUCKET_NOTIFICATION_CONFIGURATION {
     name: "PutBucketNotificationConfiguration", method: "PUT", uri: "/{Bucket}?notification", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { PutBucketOwnershipControls(PutBucketOwnershipControlsInput) -> PutBucketOwnershipControlsOutput = OP_PUT_BUCKET_OWNERSHIP_CONTROLS {
     name: "PutBucketOwnershipControls", method: "PUT", uri: "/{Bucket}?ownershipControls", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutBucketPolicy(PutBucketPolicyInput) -> PutBucketPolicyOutput = OP_PUT_BUCKET_POLICY {
     name: "PutBucketPolicy", method: "PUT", uri: "/{Bucket}?policy", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutBucketTagging(PutBucketTaggingInput) -> PutBucketTaggingOutput = OP_PUT_BUCKET_TAGGING {
     name: "PutBucketTagging", method: "PUT", uri: "/{Bucket}?tagging", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutBucketVersioning(PutBucketVersioningInput) -> PutBucketVersioningOutput = OP_PUT_BUCKET_VERSIONING {
     name: "PutBucketVersioning", method: "PUT", uri: "/{Bucket}?versioning", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutBucketWebsite(PutBucketWebsiteInput) -> PutBucketWebsiteOutput = OP_PUT_BUCKET_WEBSITE {
     name: "PutBucketWebsite", method: "PUT", uri: "/{Bucket}?website", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutObject(PutObjectInput) -> PutObjectOutput = OP_PUT_OBJECT {
     name: "PutObject", method: "PUT", uri: "/{Bucket}/{Key+}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: false, mode_member: None }),
     errors: &[&ERR_INVALID_REQUEST, &ERR_INVALID_WRITE_OFFSET, &ERR_TOO_MANY_PARTS, &ERR_ENCRYPTION_TYPE_MISMATCH],
 } }
 
 w::operation! { PutObjectAcl(PutObjectAclInput) -> PutObjectAclOutput = OP_PUT_OBJECT_ACL {
     name: "PutObjectAcl", method: "PUT", uri: "/{Bucket}/{Key+}?acl", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[&ERR_NO_SUCH_KEY],
 } }
 
 w::operation! { PutObjectTagging(PutObjectTaggingInput) -> PutObjectTaggingOutput = OP_PUT_OBJECT_TAGGING {
     name: "PutObjectTagging", method: "PUT", uri: "/{Bucket}/{Key+}?tagging", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { PutPublicAccessBlock(PutPublicAccessBlockInput) -> PutPublicAccessBlockOutput = OP_PUT_PUBLIC_ACCESS_BLOCK {
     name: "PutPublicAccessBlock", method: "PUT", uri: "/{Bucket}?publicAccessBlock", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { UploadPart(UploadPartInput) -> UploadPartOutput = OP_UPLOAD_PART {
     name: "UploadPart", method: "PUT", uri: "/{Bucket}/{Key+}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: false, mode_member: None }),
     errors: &[],
 } }
 
 w::operation! { UploadPartCopy(UploadPartCopyInput) -> UploadPartCopyOutput = OP_UPLOAD_PART_COPY {
     name: "UploadPartCopy", method: "PUT", uri: "/{Bucket}/{Key+}", status: 200,
-    result_wrapper: None, input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
@@ -2855,7 +2855,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
     endpoint_prefix: "s3",
     protocols: &[w::Protocol::RestXml],
     target_prefix: None,
-    xml_namespace: None,
+    xml_namespace: Some("http://s3.amazonaws.com/doc/2006-03-01/"),
     error_namespace: None,
     global_endpoint: true,
     operations: &[
@@ -2939,6 +2939,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &ERR_OBJECT_NOT_IN_ACTIVE_TIER_ERROR,
         &ERR_TOO_MANY_PARTS,
     ],
+    router: w::Router::new(),
 };
 
 static UNSERVED: &[w::OperationStub] = &[

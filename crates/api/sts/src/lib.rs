@@ -31,53 +31,6 @@ w::structure! { AssumeRoleOutput ASSUME_ROLE_OUTPUT "AssumeRoleResponse" {
     5 session_token_size: Option<i32> = w::m("SessionTokenSize", &SESSION_TOKEN_SIZE_TYPE),
 } }
 
-w::structure! { AssumeRoleWithSAMLInput ASSUME_ROLE_WITH_SAML_INPUT "AssumeRoleWithSAMLRequest" {
-    0 role_arn: String = w::m("RoleArn", &ARN_TYPE).required(),
-    1 principal_arn: String = w::m("PrincipalArn", &ARN_TYPE).required(),
-    2 saml_assertion: String = w::m("SAMLAssertion", &SAML_ASSERTION_TYPE).required().with(w::SENSITIVE),
-    3 policy_arns: Option<Vec<PolicyDescriptorType>> = w::m("PolicyArns", &POLICY_DESCRIPTOR_LIST_TYPE),
-    4 policy: Option<String> = w::m("Policy", &SESSION_POLICY_DOCUMENT_TYPE),
-    5 duration_seconds: Option<i32> = w::m("DurationSeconds", &ROLE_DURATION_SECONDS_TYPE),
-    6 minimum_session_token_size: Option<i32> = w::m("MinimumSessionTokenSize", &MINIMUM_SESSION_TOKEN_SIZE_TYPE),
-} }
-
-w::structure! { AssumeRoleWithSAMLOutput ASSUME_ROLE_WITH_SAML_OUTPUT "AssumeRoleWithSAMLResponse" {
-    0 credentials: Option<Credentials> = w::m("Credentials", &CREDENTIALS),
-    1 assumed_role_user: Option<AssumedRoleUser> = w::m("AssumedRoleUser", &ASSUMED_ROLE_USER),
-    2 packed_policy_size: Option<i32> = w::m("PackedPolicySize", &NON_NEGATIVE_INTEGER_TYPE),
-    3 subject: Option<String> = w::m("Subject", &w::STRING),
-    4 subject_type: Option<String> = w::m("SubjectType", &w::STRING),
-    5 issuer: Option<String> = w::m("Issuer", &w::STRING),
-    6 audience: Option<String> = w::m("Audience", &w::STRING),
-    7 name_qualifier: Option<String> = w::m("NameQualifier", &w::STRING),
-    8 source_identity: Option<String> = w::m("SourceIdentity", &SOURCE_IDENTITY_TYPE),
-    9 session_token_utilization: Option<i32> = w::m("SessionTokenUtilization", &SESSION_TOKEN_UTILIZATION_TYPE),
-    10 session_token_size: Option<i32> = w::m("SessionTokenSize", &SESSION_TOKEN_SIZE_TYPE),
-} }
-
-w::structure! { AssumeRoleWithWebIdentityInput ASSUME_ROLE_WITH_WEB_IDENTITY_INPUT "AssumeRoleWithWebIdentityRequest" {
-    0 role_arn: String = w::m("RoleArn", &ARN_TYPE).required(),
-    1 role_session_name: String = w::m("RoleSessionName", &ROLE_SESSION_NAME_TYPE).required(),
-    2 web_identity_token: String = w::m("WebIdentityToken", &CLIENT_TOKEN_TYPE).required().with(w::SENSITIVE),
-    3 provider_id: Option<String> = w::m("ProviderId", &URL_TYPE),
-    4 policy_arns: Option<Vec<PolicyDescriptorType>> = w::m("PolicyArns", &POLICY_DESCRIPTOR_LIST_TYPE),
-    5 policy: Option<String> = w::m("Policy", &SESSION_POLICY_DOCUMENT_TYPE),
-    6 duration_seconds: Option<i32> = w::m("DurationSeconds", &ROLE_DURATION_SECONDS_TYPE),
-    7 minimum_session_token_size: Option<i32> = w::m("MinimumSessionTokenSize", &MINIMUM_SESSION_TOKEN_SIZE_TYPE),
-} }
-
-w::structure! { AssumeRoleWithWebIdentityOutput ASSUME_ROLE_WITH_WEB_IDENTITY_OUTPUT "AssumeRoleWithWebIdentityResponse" {
-    0 credentials: Option<Credentials> = w::m("Credentials", &CREDENTIALS),
-    1 subject_from_web_identity_token: Option<String> = w::m("SubjectFromWebIdentityToken", &WEB_IDENTITY_SUBJECT_TYPE),
-    2 assumed_role_user: Option<AssumedRoleUser> = w::m("AssumedRoleUser", &ASSUMED_ROLE_USER),
-    3 packed_policy_size: Option<i32> = w::m("PackedPolicySize", &NON_NEGATIVE_INTEGER_TYPE),
-    4 provider: Option<String> = w::m("Provider", &w::STRING),
-    5 audience: Option<String> = w::m("Audience", &w::STRING),
-    6 source_identity: Option<String> = w::m("SourceIdentity", &SOURCE_IDENTITY_TYPE),
-    7 session_token_utilization: Option<i32> = w::m("SessionTokenUtilization", &SESSION_TOKEN_UTILIZATION_TYPE),
-    8 session_token_size: Option<i32> = w::m("SessionTokenSize", &SESSION_TOKEN_SIZE_TYPE),
-} }
-
 w::structure! { AssumedRoleUser ASSUMED_ROLE_USER "AssumedRoleUser" {
     0 assumed_role_id: String = w::m("AssumedRoleId", &ASSUMED_ROLE_ID_TYPE).required(),
     1 arn: String = w::m("Arn", &ARN_TYPE).required(),
@@ -153,19 +106,7 @@ w::structure! { GetSessionTokenOutput GET_SESSION_TOKEN_OUTPUT "GetSessionTokenR
     2 session_token_size: Option<i32> = w::m("SessionTokenSize", &SESSION_TOKEN_SIZE_TYPE),
 } }
 
-w::structure! { IDPCommunicationErrorException IDP_COMMUNICATION_ERROR_EXCEPTION "IDPCommunicationErrorException" {
-    0 message: Option<String> = w::m("message", &w::STRING),
-} }
-
-w::structure! { IDPRejectedClaimException IDP_REJECTED_CLAIM_EXCEPTION "IDPRejectedClaimException" {
-    0 message: Option<String> = w::m("message", &w::STRING),
-} }
-
 w::structure! { InvalidAuthorizationMessageException INVALID_AUTHORIZATION_MESSAGE_EXCEPTION "InvalidAuthorizationMessageException" {
-    0 message: Option<String> = w::m("message", &w::STRING),
-} }
-
-w::structure! { InvalidIdentityTokenException INVALID_IDENTITY_TOKEN_EXCEPTION "InvalidIdentityTokenException" {
     0 message: Option<String> = w::m("message", &w::STRING),
 } }
 
@@ -193,8 +134,6 @@ w::structure! { RegionDisabledException REGION_DISABLED_EXCEPTION "RegionDisable
     0 message: Option<String> = w::m("message", &w::STRING),
 } }
 
-static SAML_ASSERTION_TYPE: w::Schema = w::Schema::string("SAMLAssertionType").min(4).max(100000);
-
 w::structure! { Tag TAG "Tag" {
     0 key: String = w::m("Key", &TAG_KEY_TYPE).required(),
     1 value: String = w::m("Value", &TAG_VALUE_TYPE).required(),
@@ -212,8 +151,6 @@ static ARN_TYPE: w::Schema = w::Schema::string("arnType").pattern(&RX_ARN_TYPE).
 static RX_ASSUMED_ROLE_ID_TYPE: w::Pattern = w::Pattern::new("[\\w+=,.@:-]*");
 static ASSUMED_ROLE_ID_TYPE: w::Schema =
     w::Schema::string("assumedRoleIdType").pattern(&RX_ASSUMED_ROLE_ID_TYPE).min(2).max(193);
-
-static CLIENT_TOKEN_TYPE: w::Schema = w::Schema::string("clientTokenType").min(4).max(20000);
 
 static CONTEXT_ASSERTION_TYPE: w::Schema =
     w::Schema::string("contextAssertionType").min(4).max(2048);
@@ -292,14 +229,9 @@ static UNRESTRICTED_SESSION_POLICY_DOCUMENT_TYPE: w::Schema =
         .pattern(&RX_UNRESTRICTED_SESSION_POLICY_DOCUMENT_TYPE)
         .min(1);
 
-static URL_TYPE: w::Schema = w::Schema::string("urlType").min(4).max(2048);
-
 static RX_USER_NAME_TYPE: w::Pattern = w::Pattern::new("[\\w+=,.@-]*");
 static USER_NAME_TYPE: w::Schema =
     w::Schema::string("userNameType").pattern(&RX_USER_NAME_TYPE).min(2).max(32);
-
-static WEB_IDENTITY_SUBJECT_TYPE: w::Schema =
-    w::Schema::string("webIdentitySubjectType").min(6).max(255);
 
 pub static ERR_EXPIRED_TOKEN_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     shape: "ExpiredTokenException",
@@ -309,36 +241,12 @@ pub static ERR_EXPIRED_TOKEN_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     schema: &EXPIRED_TOKEN_EXCEPTION,
 };
 
-pub static ERR_IDP_COMMUNICATION_ERROR_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "IDPCommunicationErrorException",
-    code: "IDPCommunicationError",
-    status: 400,
-    sender_fault: true,
-    schema: &IDP_COMMUNICATION_ERROR_EXCEPTION,
-};
-
-pub static ERR_IDP_REJECTED_CLAIM_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "IDPRejectedClaimException",
-    code: "IDPRejectedClaim",
-    status: 403,
-    sender_fault: true,
-    schema: &IDP_REJECTED_CLAIM_EXCEPTION,
-};
-
 pub static ERR_INVALID_AUTHORIZATION_MESSAGE_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     shape: "InvalidAuthorizationMessageException",
     code: "InvalidAuthorizationMessageException",
     status: 400,
     sender_fault: true,
     schema: &INVALID_AUTHORIZATION_MESSAGE_EXCEPTION,
-};
-
-pub static ERR_INVALID_IDENTITY_TOKEN_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "InvalidIdentityTokenException",
-    code: "InvalidIdentityToken",
-    status: 400,
-    sender_fault: true,
-    schema: &INVALID_IDENTITY_TOKEN_EXCEPTION,
 };
 
 pub static ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
@@ -367,56 +275,42 @@ pub static ERR_REGION_DISABLED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
 
 w::operation! { AssumeRole(AssumeRoleInput) -> AssumeRoleOutput = OP_ASSUME_ROLE {
     name: "AssumeRole", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("AssumeRoleResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("AssumeRoleResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_PACKED_POLICY_TOO_LARGE_EXCEPTION, &ERR_REGION_DISABLED_EXCEPTION, &ERR_EXPIRED_TOKEN_EXCEPTION],
 } }
 
-w::operation! { AssumeRoleWithSAML(AssumeRoleWithSAMLInput) -> AssumeRoleWithSAMLOutput = OP_ASSUME_ROLE_WITH_SAML {
-    name: "AssumeRoleWithSAML", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("AssumeRoleWithSAMLResult"), input_root: None, unsigned: true, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_PACKED_POLICY_TOO_LARGE_EXCEPTION, &ERR_IDP_REJECTED_CLAIM_EXCEPTION, &ERR_INVALID_IDENTITY_TOKEN_EXCEPTION, &ERR_EXPIRED_TOKEN_EXCEPTION, &ERR_REGION_DISABLED_EXCEPTION],
-} }
-
-w::operation! { AssumeRoleWithWebIdentity(AssumeRoleWithWebIdentityInput) -> AssumeRoleWithWebIdentityOutput = OP_ASSUME_ROLE_WITH_WEB_IDENTITY {
-    name: "AssumeRoleWithWebIdentity", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("AssumeRoleWithWebIdentityResult"), input_root: None, unsigned: true, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_PACKED_POLICY_TOO_LARGE_EXCEPTION, &ERR_IDP_REJECTED_CLAIM_EXCEPTION, &ERR_IDP_COMMUNICATION_ERROR_EXCEPTION, &ERR_INVALID_IDENTITY_TOKEN_EXCEPTION, &ERR_EXPIRED_TOKEN_EXCEPTION, &ERR_REGION_DISABLED_EXCEPTION],
-} }
-
 w::operation! { DecodeAuthorizationMessage(DecodeAuthorizationMessageInput) -> DecodeAuthorizationMessageOutput = OP_DECODE_AUTHORIZATION_MESSAGE {
     name: "DecodeAuthorizationMessage", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DecodeAuthorizationMessageResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("DecodeAuthorizationMessageResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_AUTHORIZATION_MESSAGE_EXCEPTION],
 } }
 
 w::operation! { GetAccessKeyInfo(GetAccessKeyInfoInput) -> GetAccessKeyInfoOutput = OP_GET_ACCESS_KEY_INFO {
     name: "GetAccessKeyInfo", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetAccessKeyInfoResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetAccessKeyInfoResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetCallerIdentity(GetCallerIdentityInput) -> GetCallerIdentityOutput = OP_GET_CALLER_IDENTITY {
     name: "GetCallerIdentity", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetCallerIdentityResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetCallerIdentityResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
 
 w::operation! { GetFederationToken(GetFederationTokenInput) -> GetFederationTokenOutput = OP_GET_FEDERATION_TOKEN {
     name: "GetFederationToken", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetFederationTokenResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetFederationTokenResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION, &ERR_PACKED_POLICY_TOO_LARGE_EXCEPTION, &ERR_REGION_DISABLED_EXCEPTION],
 } }
 
 w::operation! { GetSessionToken(GetSessionTokenInput) -> GetSessionTokenOutput = OP_GET_SESSION_TOKEN {
     name: "GetSessionToken", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("GetSessionTokenResult"), input_root: None, unsigned: false, host_prefix: None,
+    result_wrapper: Some("GetSessionTokenResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_REGION_DISABLED_EXCEPTION],
 } }
@@ -434,8 +328,6 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
     global_endpoint: true,
     operations: &[
         &OP_ASSUME_ROLE,
-        &OP_ASSUME_ROLE_WITH_SAML,
-        &OP_ASSUME_ROLE_WITH_WEB_IDENTITY,
         &OP_DECODE_AUTHORIZATION_MESSAGE,
         &OP_GET_ACCESS_KEY_INFO,
         &OP_GET_CALLER_IDENTITY,
@@ -445,17 +337,17 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
     unserved: UNSERVED,
     errors: &[
         &ERR_EXPIRED_TOKEN_EXCEPTION,
-        &ERR_IDP_COMMUNICATION_ERROR_EXCEPTION,
-        &ERR_IDP_REJECTED_CLAIM_EXCEPTION,
         &ERR_INVALID_AUTHORIZATION_MESSAGE_EXCEPTION,
-        &ERR_INVALID_IDENTITY_TOKEN_EXCEPTION,
         &ERR_MALFORMED_POLICY_DOCUMENT_EXCEPTION,
         &ERR_PACKED_POLICY_TOO_LARGE_EXCEPTION,
         &ERR_REGION_DISABLED_EXCEPTION,
     ],
+    router: w::Router::new(),
 };
 
 static UNSERVED: &[w::OperationStub] = &[
+    w::stub("AssumeRoleWithSAML", "POST", "/"),
+    w::stub("AssumeRoleWithWebIdentity", "POST", "/"),
     w::stub("AssumeRoot", "POST", "/"),
     w::stub("GetDelegatedAccessToken", "POST", "/"),
     w::stub("GetWebIdentityToken", "POST", "/"),
