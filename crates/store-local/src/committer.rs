@@ -1,0 +1,384 @@
+//! The one thread that writes. It takes all that waits, validates each request against the
+//! published state and the requests before it, writes the survivors as one batch with one sync,
+//! publishes, and answers.
+//!
+//! Invariants:
+//! * Versions are given in the order of the requests; a version is published after its sync.
+//! * No lock is held during a write or a sync; reads and `begin` only clone the published state.
+//! * After a failed write nothing more is written: what is on disk is not known until a restart.
+//! * `ceiling`, stored, is at least every version given: a restart continues above it.
+
+use crate::engine::{Engine, View, Write};
+use crate::recent::Recent;
+use crate::state::{Published, Shared};
+use bytes::Bytes;
+use sereno_store::key::split;
+use sereno_store::occ::ReadSet;
+use sereno_store::{Check, Counter, Key, Mutation, Result, StoreError, Version};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+pub struct Request {
+    pub guard: Guard,
+    pub mutations: Vec<Mutation>,
+    pub reply: oneshot::Sender<Result<Version>>,
+}
+
+/// What must hold for a request.
+pub enum Guard {
+    Checks(Vec<(Key, Check)>),
+    Reads {
+        start: Version,
+        set: ReadSet,
+    },
+    /// Not a write like others: removes everything.
+    Clear,
+    /// Versions go on above this one.
+    Raise(Version),
+}
+
+/// Where the version ceiling is kept; no key of the map begins so.
+pub const CEILING_KEY: &[u8] = &[0xff, b'v'];
+/// Versions reserved at a time: one more small write in a million commits.
+const CEILING_STEP: Version = 1 << 20;
+const GROUP_REQUESTS_MAX: usize = 2_048;
+const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How often the free space of the disk is looked at.
+const SPACE_EVERY: Duration = Duration::from_millis(500);
+
+pub struct Committer {
+    engine: Arc<dyn Engine>,
+    shared: Arc<Shared>,
+    recent: Recent,
+    version: Version,
+    ceiling: Version,
+    /// `None`: sync each group. Otherwise how long a commit may stay unsynced.
+    relaxed: Option<Duration>,
+    unsynced_since: Option<Instant>,
+    failed: Option<StoreError>,
+    space: Space,
+}
+
+/// Refuses writes while there is still room for the engine's own work, because an engine that
+/// meets a full disk in the midst of a write does not recover without a restart.
+pub struct Space {
+    pub folder: Option<std::path::PathBuf>,
+    pub free_bytes_min: u64,
+    pub looked: Option<Instant>,
+    pub short: bool,
+}
+
+impl Space {
+    fn is_short(&mut self) -> bool {
+        let fresh = self.looked.is_some_and(|looked| looked.elapsed() < SPACE_EVERY);
+        if let (Some(folder), false) = (&self.folder, fresh) {
+            let free = rustix::fs::statvfs(folder).map(|stat| stat.f_bavail * stat.f_frsize);
+            self.short = free.is_ok_and(|free| free < self.free_bytes_min);
+            self.looked = Some(Instant::now());
+        }
+        self.short
+    }
+}
+
+/// The requests of one group that were found to hold, and what they write together.
+#[derive(Default)]
+struct Group {
+    writes: HashMap<Vec<u8>, (Version, Option<Vec<u8>>)>,
+    replies: Vec<(oneshot::Sender<Result<Version>>, Version)>,
+}
+
+impl Group {
+    /// A key's version and value, the group's own writes included. The value still carries the version.
+    fn current(&self, view: &dyn View, key: &[u8]) -> Result<Option<Bytes>> {
+        match self.writes.get(key) {
+            Some((_, value)) => Ok(value.as_deref().map(Bytes::copy_from_slice)),
+            None => view.get(key),
+        }
+    }
+
+    fn version_of(&self, view: &dyn View, key: &[u8]) -> Result<Option<Version>> {
+        match self.writes.get(key) {
+            Some((version, value)) => Ok(value.as_ref().map(|_| *version)),
+            None => {
+                view.get(key)?.as_deref().map(|stored| unstamp(stored).map(|(v, _)| v)).transpose()
+            }
+        }
+    }
+}
+
+/// A value as it is stored: the version of its commit before it.
+fn stamp(version: Version, value: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(8 + value.len());
+    stored.extend_from_slice(&version.to_be_bytes());
+    stored.extend_from_slice(value);
+    stored
+}
+
+/// Undoes `stamp`; the second part is where the value begins.
+pub fn unstamp(stored: &[u8]) -> Result<(Version, usize)> {
+    let version = stored.first_chunk::<8>();
+    let version = version.ok_or_else(|| StoreError::Corrupt("a value without version".into()))?;
+    Ok((Version::from_be_bytes(*version), 8))
+}
+
+impl Committer {
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        shared: Arc<Shared>,
+        ceiling: Version,
+        relaxed: Option<Duration>,
+        space: Space,
+    ) -> Committer {
+        let recent = Recent::default();
+        let version = ceiling;
+        let (unsynced_since, failed) = (None, None);
+        Committer {
+            engine,
+            shared,
+            recent,
+            version,
+            ceiling,
+            relaxed,
+            unsynced_since,
+            failed,
+            space,
+        }
+    }
+
+    /// Works until every sender is gone.
+    pub fn run(mut self, requests: &Receiver<Request>) {
+        loop {
+            let first = match self.unsynced_since.zip(self.relaxed) {
+                None => requests.recv().ok(),
+                Some((since, limit)) => {
+                    match requests.recv_timeout(limit.saturating_sub(since.elapsed())) {
+                        Ok(request) => Some(request),
+                        Err(RecvTimeoutError::Disconnected) => None,
+                        Err(RecvTimeoutError::Timeout) => {
+                            self.sync();
+                            continue;
+                        }
+                    }
+                }
+            };
+            let Some(first) = first else { break };
+            self.group(first, requests);
+        }
+        if self.unsynced_since.is_some() {
+            self.sync();
+        }
+    }
+
+    fn sync(&mut self) {
+        self.unsynced_since = None;
+        if let (None, Err(error)) = (&self.failed, self.engine.apply(Vec::new(), true)) {
+            self.failed = Some(error);
+        }
+    }
+
+    /// Takes what waits, as far as it fits, and commits it.
+    fn group(&mut self, first: Request, requests: &Receiver<Request>) {
+        let published = self.shared.published();
+        let mut group = Group::default();
+        let mut next = Some(first);
+        let (mut taken, mut bytes) = (0, 0);
+        // Without transactions under way nobody will ask what was written.
+        let remember = self.shared.readers.load(Ordering::SeqCst) > 0;
+        while let Some(request) = next.take() {
+            match request.guard {
+                Guard::Clear => {
+                    // Alone: what came before it is written first.
+                    self.write(group, remember);
+                    self.clear(request.reply);
+                    return;
+                }
+                Guard::Raise(version) => {
+                    self.version = self.version.max(version);
+                    group.replies.push((request.reply, self.version));
+                }
+                guard => {
+                    bytes += request.mutations.iter().map(mutation_bytes).sum::<usize>();
+                    let admitted =
+                        self.admit(&mut group, &*published.view, &guard, request.mutations);
+                    match admitted {
+                        Ok(version) => group.replies.push((request.reply, version)),
+                        // The asker may be gone: nothing to do then.
+                        Err(error) => drop(request.reply.send(Err(error))),
+                    }
+                }
+            }
+            taken += 1;
+            if taken < GROUP_REQUESTS_MAX && bytes < GROUP_BYTES_MAX {
+                next = requests.try_recv().ok();
+            }
+        }
+        self.write(group, remember);
+    }
+
+    /// Validates one request and adds its writes to the group's.
+    fn admit(
+        &mut self,
+        group: &mut Group,
+        view: &dyn View,
+        guard: &Guard,
+        mutations: Vec<Mutation>,
+    ) -> Result<Version> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        match guard {
+            Guard::Checks(checks) => {
+                for (key, check) in checks {
+                    if !check.holds(group.version_of(view, &key.to_bytes())?) {
+                        return Err(StoreError::Conflict);
+                    }
+                }
+            }
+            Guard::Reads { start, set } => {
+                // The group's own writes are younger than any transaction's start.
+                let touched = |key: &Vec<u8>| group.writes.contains_key(key);
+                let own = set.points.iter().any(touched)
+                    || set.spans.iter().any(|span| {
+                        use std::ops::RangeBounds;
+                        group.writes.keys().any(|key| span.contains(key))
+                    });
+                if own || !self.recent.admits(*start, set) {
+                    return Err(StoreError::Conflict);
+                }
+            }
+            Guard::Clear | Guard::Raise(_) => {}
+        }
+        if mutations.is_empty() {
+            return Ok(self.version);
+        }
+        if self.space.is_short() {
+            return Err(StoreError::Unavailable("the disk is nearly full".into()));
+        }
+        let version = self.version + 1;
+        let writes = resolve(group, view, version, mutations)?;
+        group.writes.extend(writes.into_iter().map(|(key, value)| (key, (version, value))));
+        self.version = version;
+        Ok(version)
+    }
+
+    /// One batch, one sync, one publication for the whole group.
+    fn write(&mut self, group: Group, remember: bool) {
+        if group.writes.is_empty() {
+            return answer(group.replies, Ok(()));
+        }
+        for (key, (version, _)) in &group.writes {
+            if remember {
+                self.recent.remember(*version, key);
+            }
+        }
+        if !remember {
+            self.recent.forget_until(self.version);
+        }
+        let watched: Option<Vec<Vec<u8>>> =
+            self.shared.watchers.any().then(|| group.writes.keys().cloned().collect());
+        let mut writes: Vec<Write> =
+            group.writes.into_iter().map(|(key, (_, value))| (key, value)).collect();
+        if self.version > self.ceiling {
+            self.ceiling = self.version + CEILING_STEP;
+            writes.push((CEILING_KEY.to_vec(), Some(self.ceiling.to_be_bytes().to_vec())));
+        }
+        let written = self.engine.apply(writes, self.relaxed.is_none());
+        let written = written.and_then(|()| self.publish());
+        if let Err(error) = &written {
+            self.failed = Some(error.clone());
+        } else if self.relaxed.is_some() {
+            self.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        answer(group.replies, written);
+        match watched {
+            Some(keys) => {
+                self.shared.watchers.touched(keys.iter().filter_map(|key| split(key).ok()));
+            }
+            // Who has begun to watch since may have read the state before: wake them to be sure.
+            None if self.shared.watchers.any() => self.shared.watchers.touched_all(),
+            None => {}
+        }
+    }
+
+    fn publish(&self) -> Result<()> {
+        let view = self.engine.snapshot()?;
+        self.shared.publish(Published { view, version: self.version });
+        Ok(())
+    }
+
+    fn clear(&mut self, reply: oneshot::Sender<Result<Version>>) {
+        self.version += 1;
+        self.ceiling = self.version + CEILING_STEP;
+        let ceiling = (CEILING_KEY.to_vec(), Some(self.ceiling.to_be_bytes().to_vec()));
+        let failed = self.failed.clone().map_or(Ok(()), Err);
+        let cleared = failed
+            .and_then(|()| self.engine.clear())
+            .and_then(|()| self.engine.apply(vec![ceiling], true))
+            .and_then(|()| self.publish());
+        self.recent.forget_until(self.version);
+        if let Err(error) = &cleared {
+            self.failed = Some(error.clone());
+        }
+        answer(vec![(reply, self.version)], cleared);
+        self.shared.watchers.touched_all();
+    }
+}
+
+fn answer(replies: Vec<(oneshot::Sender<Result<Version>>, Version)>, written: Result<()>) {
+    for (reply, version) in replies {
+        // Who asked may be gone, its request cancelled; the commit stands.
+        drop(reply.send(written.clone().map(|()| version)));
+    }
+}
+
+fn mutation_bytes(mutation: &Mutation) -> usize {
+    match mutation {
+        Mutation::Put(key, value) => key.partition.len() + key.sort.len() + value.len(),
+        Mutation::Delete(key) | Mutation::Add(key, _) => key.partition.len() + key.sort.len(),
+        Mutation::Append { partition, sort_prefix, value } => {
+            partition.len() + sort_prefix.len() + value.len()
+        }
+    }
+}
+
+/// What one request's mutations write, later ones over earlier ones.
+fn resolve(
+    group: &Group,
+    view: &dyn View,
+    version: Version,
+    mutations: Vec<Mutation>,
+) -> Result<Vec<Write>> {
+    let mut writes: Vec<Write> = Vec::with_capacity(mutations.len());
+    let mut appends: u16 = 0;
+    for mutation in mutations {
+        match mutation {
+            Mutation::Put(key, value) => {
+                writes.push((key.to_bytes(), Some(stamp(version, &value))));
+            }
+            Mutation::Delete(key) => writes.push((key.to_bytes(), None)),
+            Mutation::Add(key, delta) => {
+                let key = key.to_bytes();
+                let pending = writes.iter().rev().find(|(other, _)| *other == key);
+                let old = match pending {
+                    Some((_, value)) => value.as_deref().map(Bytes::copy_from_slice),
+                    None => group.current(view, &key)?,
+                };
+                let old = old.map(|stored| unstamp(&stored).map(|(_, at)| stored.slice(at..)));
+                let sum = Counter::sum(old.transpose()?.as_ref(), delta)?;
+                writes.push((key, Some(stamp(version, &sum))));
+            }
+            Mutation::Append { partition, sort_prefix: mut sort, value } => {
+                sort.extend_from_slice(&version.to_be_bytes());
+                sort.extend_from_slice(&appends.to_be_bytes());
+                appends += 1;
+                writes.push((Key { partition, sort }.to_bytes(), Some(stamp(version, &value))));
+            }
+        }
+    }
+    Ok(writes)
+}
