@@ -229,7 +229,7 @@ fn missing_token(schema: &ServiceSchema) -> Error {
 }
 
 /// A key for one purpose: HMAC-SHA256 of the purpose's name with the installation's key.
-pub(crate) fn derive_key(server_key: &[u8; 32], purpose: &str) -> [u8; 32] {
+pub fn derive_key(server_key: &[u8; 32], purpose: &str) -> [u8; 32] {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(server_key).expect("HMAC takes a key of any length");
     mac.update(purpose.as_bytes());

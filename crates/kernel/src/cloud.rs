@@ -188,6 +188,15 @@ impl Cloud {
         self.sandbox.as_deref()
     }
 
+    /// Forgets everything: development mode's reset. Work under way fails or is forgotten too.
+    pub async fn reset(&self) -> Result<()> {
+        self.store.clear().await?;
+        if let Some(sandbox) = &self.sandbox {
+            sandbox.retire_all();
+        }
+        Ok(())
+    }
+
     /// Writes what was metered since the last time.
     pub async fn flush_meter(&self) -> Result<()> {
         Ok(self.meter.flush(self.store.as_ref()).await?)

@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::shim::DecodeError;
 use sereno_base::{AccountId, Region, RequestId, Timestamp, arn};
 use sereno_store::{Blobs, Scope, Store};
-use sereno_wire::Operation;
+use sereno_wire::{DecodeError, Operation};
 
 use crate::caller::ServicePrincipal;
 use crate::{
@@ -27,6 +26,8 @@ pub struct Origin {
     pub user_agent: String,
     /// Over TLS: `aws:SecureTransport`.
     pub secure: bool,
+    /// A data plane's request was signed, but the signature is no good: AWS's code and sentence.
+    pub refusal: Option<(String, String)>,
 }
 
 impl Origin {
@@ -37,6 +38,7 @@ impl Origin {
             source_ip: "127.0.0.1".to_owned(),
             user_agent: "sereno".to_owned(),
             secure: true,
+            refusal: None,
         }
     }
 }
@@ -203,7 +205,7 @@ impl Ctx {
             DecodeError::Malformed(message) => Error::invalid("SerializationException", message),
         })?;
         let output = Box::pin(self.cloud.execute(&ctx, found, operable, input)).await?;
-        Ok(crate::shim::to_json(output.as_ref()))
+        Ok(sereno_wire::to_json(output.as_ref()))
     }
 
     /// Judges an access that is not an operation's own: an API's method, a passed role.

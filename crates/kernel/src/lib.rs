@@ -48,20 +48,20 @@ mod ports;
 mod resource;
 pub mod sandbox;
 mod service;
-mod shim;
 pub mod task;
 
 use std::pin::Pin;
 
 pub use access::{Access, Need};
 pub use audit::{AuditEvent, AuditSink};
+pub use authorise::derive_key;
 pub use caller::{Caller, FederatedUser, RoleSession, ServicePrincipal, User};
 pub use clock::{Clock, ManualClock, Random, SeededRandom, SystemClock, SystemRandom};
 pub use cloud::{Cloud, CloudBuilder};
 pub use ctx::{Ctx, Origin};
 pub use error::{Error, Kind, Result};
 pub use meter::{Meter, Usage};
-pub use ports::{Credential, CredentialError, HttpClient, Identities, IdentityPolicies};
+pub use ports::{Credential, CredentialError, HttpClient, Identities, IdentityPolicies, RoleInfo};
 pub use resource::{ResourceRequest, ResourceState, ResourceType};
 pub use sandbox::{Credentials, Sandbox};
 pub use service::{DataPlane, Handler, Operable, ResourceGuard, Service};

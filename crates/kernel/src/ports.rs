@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sereno_base::Timestamp;
+use sereno_base::{AccountId, Timestamp};
 use sereno_policy::Policy;
 use sereno_wire::{HttpRequest, HttpResponse};
 
@@ -28,6 +28,18 @@ pub trait Identities: Send + Sync + 'static {
     /// The policies that speak for or bound a user, a role session or a federated user.
     fn policies<'a>(&'a self, caller: &'a Caller) -> BoxFuture<'a, Result<Arc<IdentityPolicies>>>;
 
+    /// A role by its ARN; `None` if there is none.
+    fn role<'a>(&'a self, role_arn: &'a str) -> BoxFuture<'a, Result<Option<Arc<RoleInfo>>>>;
+
+    /// Temporary credentials that stand for `caller` until `expires`. Nothing is stored: the token says it all.
+    fn issue(
+        &self,
+        caller: &Caller,
+        access_key_id: &str,
+        issued: Timestamp,
+        expires: Timestamp,
+    ) -> Credentials;
+
     /// A session of a role for a service, as AssumeRole by that service would give: the trust policy must name it.
     fn assume<'a>(
         &'a self,
@@ -36,6 +48,20 @@ pub trait Identities: Send + Sync + 'static {
         service: &'a str,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(Caller, Credentials)>>;
+}
+
+/// What AssumeRole must know of a role.
+#[derive(Clone)]
+pub struct RoleInfo {
+    pub account: AccountId,
+    pub name: String,
+    pub path: String,
+    /// `AROA...`
+    pub id: String,
+    pub trust: Arc<Policy>,
+    /// How long a session may last.
+    pub session_s_max: u32,
+    pub tags: Vec<(String, String)>,
 }
 
 /// The secret behind an access key and whom it stands for.

@@ -201,6 +201,8 @@ pub trait Sandbox: Send + Sync + 'static {
         version: Option<&str>,
         keep_revision: Option<&str>,
     );
+    /// All instances end after what they are doing.
+    fn retire_all(&self);
     /// How many invocations of the function run now.
     fn in_flight(&self, account: AccountId, region: Region, name: &str) -> u32;
     /// Which protections hold on this machine (`sereno doctor`); may start a trial instance.

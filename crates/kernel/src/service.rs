@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::shim::{DecodeError, Route};
 use bytes::Bytes;
 use sereno_base::AccountId;
 use sereno_policy::{Policy, ResourceRule};
 use sereno_wire::{
-    DynShape, HttpRequest, HttpResponse, Operation, OperationSchema, Protocol, ServiceSchema,
-    Violation,
+    DecodeError, DynShape, HttpRequest, HttpResponse, Operation, OperationSchema, Protocol, Route,
+    ServiceSchema, Violation,
 };
 
 use crate::{Access, BoxFuture, Ctx, Error, ResourceType, Result, TaskKind};
@@ -205,12 +204,12 @@ where
         request: HttpRequest,
         body: Bytes,
     ) -> Result<Box<dyn DynShape>, DecodeError> {
-        let input = crate::shim::decode::<O>(protocol, route, request, body)?;
+        let input = sereno_wire::decode::<O>(protocol, route, request, body)?;
         Ok(Box::new(input))
     }
 
     fn from_json(&self, json: &serde_json::Value) -> Result<Box<dyn DynShape>, DecodeError> {
-        Ok(Box::new(crate::shim::from_json::<O::Input>(json)?))
+        Ok(Box::new(sereno_wire::from_json::<O::Input>(json)?))
     }
 
     fn access(&self, ctx: &Ctx, input: &dyn DynShape) -> Access {

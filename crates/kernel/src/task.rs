@@ -191,11 +191,15 @@ impl Runner {
                 }
             }
         }
-        self.plan_recurring(&planned, now).await
+        Ok(self.plan_recurring(&planned, now).await?)
     }
 
     /// A recurring task's id is its kind's name, so there is one of it however many nodes start.
-    async fn plan_recurring(&self, planned: &HashSet<String>, now: Timestamp) -> Result<()> {
+    async fn plan_recurring(
+        &self,
+        planned: &HashSet<String>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let (account, region) = self.cloud.home();
         let mut batch = Batch::new();
         for kind in self.kinds.values() {
@@ -256,7 +260,13 @@ impl Runner {
                 list = list.after(after.as_str());
             }
             let page = list.read_versioned(self.cloud.store()).await?;
-            let Some((last, _, _)) = page.last() else { return Ok(None) };
+            let Some((last, _, _)) = page.last() else {
+                // Nothing at all, not even the recurring ones: the cloud was reset.
+                if after.is_none() {
+                    self.plan_recurring(&HashSet::new(), now).await?;
+                }
+                return Ok(None);
+            };
             after = Some(last.clone());
             for (at, version, record) in page {
                 if due_of(&at) > now {

@@ -1,0 +1,104 @@
+//! What can be read off a request before anything is known of its service.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use sereno_base::percent_decode;
+use sereno_kernel::{Error, Kind, Origin};
+use sereno_wire::{HttpRequest, Protocol, ServiceSchema};
+
+/// The largest body that is held in memory, where a service has no limit of its own.
+pub const BODY_BYTES_MAX: usize = 10 << 20;
+
+/// AWS's own limits on a request, base64 included.
+fn body_bytes_max(schema: &ServiceSchema) -> usize {
+    match schema.name {
+        "lambda" => 70_167_211,
+        "dynamodb" => 17 << 20,
+        _ => BODY_BYTES_MAX,
+    }
+}
+
+pub fn origin(request: &HttpRequest, authority: Option<&str>, peer: SocketAddr) -> Origin {
+    let host = request.header("host").or(authority).unwrap_or("localhost");
+    let secure = request.header("x-forwarded-proto") == Some("https");
+    let bare = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    Origin {
+        endpoint: format!("{}://{host}", if secure { "https" } else { "http" }),
+        host: bare.to_ascii_lowercase(),
+        source_ip: peer.ip().to_string(),
+        user_agent: request.header("user-agent").unwrap_or_default().to_owned(),
+        secure: false,
+        refusal: None,
+    }
+}
+
+/// The service in the credential scope of a header or a presigned URL.
+pub fn scope_service(request: &HttpRequest) -> Option<String> {
+    if let Some(header) = request.header("authorization") {
+        let credential = header.split("Credential=").nth(1)?.split(',').next()?;
+        return credential.rsplit('/').nth(1).map(str::to_owned);
+    }
+    let mut pairs = request.query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, credential) = pairs.find(|(name, _)| *name == "X-Amz-Credential")?;
+    percent_decode(credential)?.rsplit('/').nth(1).map(str::to_owned)
+}
+
+pub fn is_form(request: &HttpRequest) -> bool {
+    request.method == "POST"
+        && request.path == "/"
+        && request
+            .header("content-type")
+            .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"))
+}
+
+/// The protocol that the client speaks, of those that the service has.
+pub fn protocol(schema: &ServiceSchema, request: &HttpRequest) -> Protocol {
+    let has = |protocol| schema.protocols.contains(&protocol);
+    if request.header("smithy-protocol") == Some("rpc-v2-cbor") && has(Protocol::Cbor) {
+        return Protocol::Cbor;
+    }
+    if request.header("x-amz-target").is_some() {
+        let json_11 = has(Protocol::Json11) && !has(Protocol::Json10);
+        return if json_11 { Protocol::Json11 } else { Protocol::Json10 };
+    }
+    if has(Protocol::Query) {
+        return Protocol::Query;
+    }
+    schema.protocols.first().copied().unwrap_or(Protocol::Json11)
+}
+
+/// What S3's errors name as the resource: the path with the bucket in it.
+pub fn resource(request: &HttpRequest, bucket: Option<&str>) -> String {
+    match bucket {
+        Some(bucket) => format!("/{bucket}{}", request.path),
+        None => request.path.clone(),
+    }
+}
+
+/// Puts the bucket of the host into the path, so that there is one form behind this point.
+pub fn address_bucket(request: &mut HttpRequest, bucket: Option<&str>) {
+    if let Some(bucket) = bucket {
+        request.path = format!("/{bucket}{}", request.path);
+    }
+}
+
+pub async fn collect(request: &mut HttpRequest, limit: usize) -> std::io::Result<Bytes> {
+    std::mem::take(&mut request.body).collect(limit).await
+}
+
+pub async fn collect_for(
+    schema: &ServiceSchema,
+    request: &mut HttpRequest,
+) -> Result<Bytes, Error> {
+    collect(request, body_bytes_max(schema)).await.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::FileTooLarge {
+            let message = "Request size exceeded the limit for this service.";
+            return Error::invalid("RequestEntityTooLargeException", message).status(413);
+        }
+        Error::new(Kind::Invalid, "RequestTimeout", "The request body did not arrive whole.")
+    })
+}

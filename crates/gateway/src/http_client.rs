@@ -1,0 +1,70 @@
+//! The kernel's `HttpClient` port: plain HTTP out, one connection a request.
+
+use std::io;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use sereno_kernel::{BoxFuture, Error, HttpClient, Kind, Result};
+use sereno_wire::{HttpRequest, HttpResponse};
+use tokio::net::TcpStream;
+
+use crate::body::read_response;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// API Gateway's limit for a payload, the largest that any caller of this port allows.
+const BODY_BYTES_MAX: usize = 10 << 20;
+
+/// Sends requests with hyper.
+#[derive(Default)]
+pub struct HyperClient;
+
+impl HttpClient for HyperClient {
+    fn send(&self, url: &str, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse>> {
+        let url = url.to_owned();
+        Box::pin(async move {
+            let sent = tokio::time::timeout(TIMEOUT, send(&url, request)).await;
+            sent.map_err(|_| failed(Kind::Unavailable, &url, "no answer in time"))?
+                .map_err(|error| failed(Kind::Unavailable, &url, &error.to_string()))
+        })
+    }
+}
+
+fn failed(kind: Kind, url: &str, why: &str) -> Error {
+    Error::new(kind, "HttpRequestFailed", format!("{url}: {why}"))
+}
+
+async fn send(url: &str, request: HttpRequest) -> io::Result<HttpResponse> {
+    let uri: hyper::Uri = url.parse().map_err(io::Error::other)?;
+    if uri.scheme_str() != Some("http") {
+        let message = "only http:// URLs can be called; TLS to other servers is not built in yet";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
+    let host = uri.host().ok_or_else(|| io::Error::other("the URL has no host"))?;
+    let port = uri.port_u16().unwrap_or(80);
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // Ends by itself when the response was read or the sender is gone.
+    tokio::spawn(connection);
+    let body = request.body.collect(BODY_BYTES_MAX).await?;
+    let mut outgoing = hyper::Request::new(Full::new(body));
+    *outgoing.method_mut() = request.method;
+    *outgoing.uri_mut() =
+        uri.path_and_query().map_or("/", |path| path.as_str()).parse().map_err(io::Error::other)?;
+    *outgoing.headers_mut() = request.headers;
+    if !outgoing.headers().contains_key("host")
+        && let Some(authority) = uri.authority()
+        && let Ok(value) = authority.as_str().parse()
+    {
+        outgoing.headers_mut().insert("host", value);
+    }
+    let response = sender.send_request(outgoing).await.map_err(io::Error::other)?;
+    let (head, body) = response.into_parts();
+    let mut answer = HttpResponse::new(head.status.as_u16());
+    answer.headers = head.headers;
+    answer.body = read_response(body, BODY_BYTES_MAX).await?.into();
+    Ok(answer)
+}

@@ -1,0 +1,187 @@
+//! What a request says of its own signature, before anything of it is believed.
+
+use std::fmt;
+use std::time::Duration;
+
+use sereno_base::{Timestamp, percent_decode};
+use sereno_wire::HttpRequest;
+
+use super::ALGORITHM;
+
+/// A presigned URL lives a week at most.
+const EXPIRES_S_MAX: u64 = 604_800;
+
+/// Day, region and service that a signing key is narrowed to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// `20161201`
+    pub date: String,
+    pub region: String,
+    pub service: String,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/aws4_request", self.date, self.region, self.service)
+    }
+}
+
+/// Where the signature stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    Header,
+    /// A presigned URL, valid for so long from its time on.
+    Query {
+        expires: Duration,
+    },
+}
+
+/// A parsed signature.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    pub access_key_id: String,
+    pub scope: Scope,
+    pub signed_headers: Vec<String>,
+    pub signature: String,
+    pub time: Timestamp,
+    pub session_token: Option<String>,
+    pub placement: Placement,
+}
+
+/// Why a signature cannot even be checked; the sentence is AWS's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimError {
+    /// There is none.
+    Missing,
+    Incomplete(String),
+    /// Presigned, with a parameter that is wrong.
+    BadQuery(String),
+}
+
+impl Claim {
+    /// Reads the Authorization header or the X-Amz-* query parameters.
+    pub fn read(request: &HttpRequest) -> Result<Claim, ClaimError> {
+        match request.header("authorization") {
+            Some(header) => Claim::from_header(request, header),
+            None if request.query.contains("X-Amz-Algorithm=") => Claim::from_query(&request.query),
+            None => Err(ClaimError::Missing),
+        }
+    }
+
+    fn from_header(request: &HttpRequest, header: &str) -> Result<Claim, ClaimError> {
+        let incomplete =
+            |what: &str| ClaimError::Incomplete(format!("{what} Authorization={header}"));
+        let rest = header.strip_prefix(ALGORITHM).ok_or_else(|| {
+            ClaimError::Incomplete(format!(
+                "Unsupported AWS 'algorithm': '{}'.",
+                header.split(' ').next().unwrap_or_default()
+            ))
+        })?;
+        let (mut credential, mut signed_headers, mut signature) = (None, None, None);
+        for part in rest.split(',') {
+            match part.trim().split_once('=') {
+                Some(("Credential", value)) => credential = Some(value),
+                Some(("SignedHeaders", value)) => signed_headers = Some(value),
+                Some(("Signature", value)) => signature = Some(value),
+                _ => {}
+            }
+        }
+        let missing =
+            |name| incomplete(&format!("Authorization header requires '{name}' parameter."));
+        let credential = credential.ok_or_else(|| missing("Credential"))?;
+        let signed_headers = signed_headers.ok_or_else(|| missing("SignedHeaders"))?;
+        let signature = signature.ok_or_else(|| missing("Signature"))?;
+        let (access_key_id, scope) = parse_credential(credential).ok_or_else(|| {
+            ClaimError::Incomplete(
+                "Credential must have exactly 5 slash-delimited elements, e.g. \
+                 keyid/date/region/service/term, got"
+                    .to_owned()
+                    + &format!(" '{credential}'"),
+            )
+        })?;
+        let no_date = || {
+            incomplete(
+                "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
+            )
+        };
+        let time = match request.header("x-amz-date") {
+            Some(date) => Timestamp::parse_basic(date).map_err(|_| no_date())?,
+            None => {
+                let date = request.header("date").ok_or_else(no_date)?;
+                Timestamp::parse_http_date(date)
+                    .or_else(|_| Timestamp::parse_basic(date))
+                    .map_err(|_| no_date())?
+            }
+        };
+        Ok(Claim {
+            access_key_id,
+            scope,
+            signed_headers: signed_headers.split(';').map(str::to_ascii_lowercase).collect(),
+            signature: signature.to_owned(),
+            time,
+            session_token: request.header("x-amz-security-token").map(str::to_owned),
+            placement: Placement::Header,
+        })
+    }
+
+    fn from_query(query: &str) -> Result<Claim, ClaimError> {
+        let find = |name: &str| {
+            let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+            let value = pairs.into_iter().find(|(key, _)| *key == name)?.1;
+            percent_decode(value)
+        };
+        let need = |name: &str| {
+            find(name).ok_or_else(|| {
+                ClaimError::BadQuery(
+                    "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, \
+                     X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+                        .to_owned(),
+                )
+            })
+        };
+        let bad = |message: &str| ClaimError::BadQuery(message.to_owned());
+        if need("X-Amz-Algorithm")? != ALGORITHM {
+            return Err(bad("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
+        }
+        let credential = need("X-Amz-Credential")?;
+        let (access_key_id, scope) = parse_credential(&credential).ok_or_else(|| {
+            bad("Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting \
+                 \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".")
+        })?;
+        let expires: u64 =
+            need("X-Amz-Expires")?.parse().map_err(|_| bad("X-Amz-Expires should be a number"))?;
+        if expires > EXPIRES_S_MAX {
+            return Err(bad(
+                "X-Amz-Expires must be less than a week (in seconds); that is, the given \
+                            X-Amz-Expires must be less than 604800 seconds",
+            ));
+        }
+        let time = Timestamp::parse_basic(&need("X-Amz-Date")?).map_err(|_| {
+            bad("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
+        })?;
+        Ok(Claim {
+            access_key_id,
+            scope,
+            signed_headers: need("X-Amz-SignedHeaders")?
+                .split(';')
+                .map(str::to_ascii_lowercase)
+                .collect(),
+            signature: need("X-Amz-Signature")?,
+            time,
+            session_token: find("X-Amz-Security-Token"),
+            placement: Placement::Query { expires: Duration::from_secs(expires) },
+        })
+    }
+}
+
+fn parse_credential(credential: &str) -> Option<(String, Scope)> {
+    let mut parts = credential.split('/');
+    let (key, date) = (parts.next()?, parts.next()?);
+    let (region, service, term) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || term != "aws4_request" || key.is_empty() {
+        return None;
+    }
+    let scope =
+        Scope { date: date.to_owned(), region: region.to_owned(), service: service.to_owned() };
+    Some((key.to_owned(), scope))
+}
