@@ -49,7 +49,7 @@ async fn guard(ctx: &Ctx, service: &Service, need: &Need) -> Result<ResourceGuar
 
 fn is_owner(ctx: &Ctx, need: &Need, guard: &ResourceGuard) -> bool {
     let Caller::Root { account } = ctx.caller() else { return false };
-    let named = need.resource.splitn(6, ':').nth(4).filter(|text| !text.is_empty());
+    let named = need.resource.split(':').nth(4).filter(|text| !text.is_empty());
     match (guard.owner, named) {
         (Some(owner), _) => owner == *account,
         (None, Some(named)) => named == "aws" || named.parse() == Ok(*account),

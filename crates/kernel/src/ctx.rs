@@ -200,7 +200,7 @@ impl Ctx {
         let Some((found, operable)) = served else {
             return Err(not_served(service, operation));
         };
-        let input = operable.from_json(input).map_err(|error| match error {
+        let input = operable.input_from_json(input).map_err(|error| match error {
             DecodeError::Violations(violations) => found.violation_error(&violations),
             DecodeError::Malformed(message) => Error::invalid("SerializationException", message),
         })?;

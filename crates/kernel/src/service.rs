@@ -170,7 +170,7 @@ pub trait Operable: Send + Sync {
     ) -> Result<Box<dyn DynShape>, DecodeError>;
 
     /// Reads the JSON protocol's form: calls made from templates, not from code.
-    fn from_json(&self, json: &serde_json::Value) -> Result<Box<dyn DynShape>, DecodeError>;
+    fn input_from_json(&self, json: &serde_json::Value) -> Result<Box<dyn DynShape>, DecodeError>;
 
     fn access(&self, ctx: &Ctx, input: &dyn DynShape) -> Access;
 
@@ -208,7 +208,7 @@ where
         Ok(Box::new(input))
     }
 
-    fn from_json(&self, json: &serde_json::Value) -> Result<Box<dyn DynShape>, DecodeError> {
+    fn input_from_json(&self, json: &serde_json::Value) -> Result<Box<dyn DynShape>, DecodeError> {
         Ok(Box::new(sereno_wire::from_json::<O::Input>(json)?))
     }
 

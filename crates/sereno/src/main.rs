@@ -1,1 +1,66 @@
-fn main() {}
+//! The `sereno` command: the server, and the tools that talk to it.
+
+mod client;
+mod data_dir;
+mod deploy;
+mod invoke;
+mod logs;
+mod package;
+mod serve;
+mod services;
+mod stack;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The serverless cloud that you own.
+#[derive(Parser)]
+#[command(name = "sereno", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server until it is stopped.
+    Serve(serve::Options),
+    /// Start a server if none runs, deploy this folder's template, redeploy on save.
+    Up(up::Options),
+    /// Deploy a template once.
+    Deploy(deploy::Options),
+    /// Call a function.
+    Invoke(invoke::Options),
+    /// Show a function's log.
+    Logs(logs::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(options) => run(serve::serve(options)),
+        Command::Up(options) => run(up::up(options)),
+        Command::Deploy(options) => run(deploy::deploy(options)),
+        Command::Invoke(options) => run(invoke::invoke(options)),
+        Command::Logs(options) => run(logs::logs(options)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("sereno: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What to tell the person at the terminal, and what they can do.
+type Outcome = Result<(), String>;
+
+fn run(command: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start threads: {error}"))?
+        .block_on(command)
+}
