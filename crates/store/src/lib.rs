@@ -85,6 +85,8 @@ mod range;
 pub mod record;
 mod record_macros;
 mod store;
+#[cfg(feature = "suite")]
+pub mod suite;
 mod table;
 mod transact;
 mod txn;
