@@ -302,7 +302,9 @@ impl Emitter<'_> {
             (_, Some(renamed)) => built.push_str(&format!(".wire({renamed:?})")),
             // A payload's root element takes the target's own name where the model gives one.
             (_, None) => {
-                if let Some(own) = shape["locationName"].as_str() {
+                if let Some(own) = shape["locationName"].as_str()
+                    && parent["payload"] == name
+                {
                     built.push_str(&format!(".wire({own:?})"));
                 }
             }
@@ -314,6 +316,7 @@ impl Emitter<'_> {
         let either = |key: &str| flag(spec, key) || flag(shape, key);
         for (on, constant) in [
             (either("flattened"), "FLATTENED"),
+            (by_element(spec, shape), "FLAT_BY_ELEMENT"),
             (flag(spec, "xmlAttribute"), "XML_ATTRIBUTE"),
             (flag(spec, "xmlText"), "XML_TEXT"),
             (parent["payload"] == name, "PAYLOAD"),
@@ -469,6 +472,13 @@ impl Emitter<'_> {
         }
         self.out.push_str("];\n");
     }
+}
+
+/// Older models flatten a list's shape and name its element: the element's name is on the wire.
+fn by_element(spec: &Value, shape: &Value) -> bool {
+    flag(shape, "flattened")
+        && !flag(spec, "flattened")
+        && shape["member"]["locationName"].is_string()
 }
 
 fn variant(value: &str) -> String {

@@ -18,8 +18,16 @@ pub trait Field: Sized {
 
 /// Reads a structure's member; violations found inside get its name in front of their path.
 pub fn read_member<T: Field>(m: &'static Member, r: &mut dyn Reader) -> Result<T, ReadError> {
+    read_member_with(m, r, &mut T::read)
+}
+
+pub(crate) fn read_member_with<T>(
+    m: &'static Member,
+    r: &mut dyn Reader,
+    read: &mut impl FnMut(&'static Member, &mut dyn Reader) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
     let before = validate::count(r);
-    let value = T::read(m, r)?;
+    let value = read(m, r)?;
     if validate::count(r) > before {
         validate::prefix(r, before, m.name);
     }

@@ -11,6 +11,7 @@
 mod macros;
 
 pub mod body;
+pub mod cbor;
 mod describe;
 pub mod field;
 pub mod json;
@@ -22,6 +23,7 @@ pub mod schema;
 pub mod shape;
 mod text;
 pub mod validate;
+pub mod value;
 pub mod xml;
 
 pub use body::{Body, ByteStream, HttpRequest, HttpResponse, Trailers};
@@ -34,6 +36,7 @@ pub use schema::{
 };
 pub use shape::{Document, DynShape, Operation, ReadError, Shape};
 pub use validate::{DecodeError, Violation, validation_message};
+pub use value::{Dynamic, Value, read_value, write_value};
 
 /// What a generated file needs in scope.
 pub mod idl {
@@ -45,8 +48,8 @@ pub mod idl {
         Schema, ServiceSchema,
     };
     pub use crate::schema::{
-        EVENT_STREAM, FLATTENED, HOST_LABEL, IDEMPOTENCY_TOKEN, JSON_VALUE, PAYLOAD, SENSITIVE,
-        XML_ATTRIBUTE, XML_TEXT,
+        EVENT_STREAM, FLAT_BY_ELEMENT, FLATTENED, HOST_LABEL, IDEMPOTENCY_TOKEN, JSON_VALUE,
+        PAYLOAD, SENSITIVE, XML_ATTRIBUTE, XML_TEXT,
     };
     pub use crate::shape::{Document, Shape};
     pub use crate::{open_enum, operation, structure, union};

@@ -5,6 +5,7 @@ use std::io::Read;
 use bytes::Bytes;
 
 use crate::body::{HttpRequest, HttpResponse};
+use crate::cbor::{CborReader, CborWriter};
 use crate::json::{JsonReader, JsonWriter, Names};
 use crate::query::{Form, QueryReader, pairs};
 use crate::rest::{Language, RestReader, RestWriter};
@@ -76,7 +77,11 @@ pub fn decode_with(
                     checks: Some(checks),
                 })
             }
-            Protocol::Cbor => Err(ReadError::new("CBOR is not spoken here")),
+            Protocol::Cbor => {
+                // Without input there is no body.
+                let body: &[u8] = if body.is_empty() { &[0xa0] } else { &body };
+                read(&mut CborReader::new(body, Some(checks)))
+            }
         }
     })
 }
@@ -90,7 +95,10 @@ fn language(protocol: Protocol) -> Language {
 
 /// Unpacks a gzipped body. To S3 a content encoding is metadata: it never unpacks.
 fn inflate(protocol: Protocol, request: &HttpRequest, body: Bytes) -> std::io::Result<Bytes> {
-    let gzip = request.header("content-encoding").is_some_and(|e| e.eq_ignore_ascii_case("gzip"));
+    let gzip = request
+        .header("content-encoding")
+        .and_then(|encodings| encodings.rsplit(',').next())
+        .is_some_and(|last| last.trim().eq_ignore_ascii_case("gzip"));
     if !gzip || protocol == Protocol::RestXml || body.is_empty() {
         return Ok(body);
     }
@@ -130,7 +138,11 @@ pub fn encode(
     request_id: &str,
 ) -> HttpResponse {
     let mut response = match protocol {
-        Protocol::Json10 | Protocol::Json11 | Protocol::Cbor => {
+        Protocol::Cbor => HttpResponse::new(200)
+            .with_header("content-type", content_type(protocol))
+            .with_header("smithy-protocol", "rpc-v2-cbor")
+            .with_body(CborWriter::object(|w| output.write_members(w))),
+        Protocol::Json10 | Protocol::Json11 => {
             let body = JsonWriter::object(Names::Wire, |w| output.write_members(w));
             HttpResponse::new(200)
                 .with_header("content-type", content_type(protocol))
@@ -191,9 +203,16 @@ pub fn encode_error(
     error: &WireError<'_>,
 ) -> HttpResponse {
     let body = match protocol {
-        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson | Protocol::Cbor => {
+        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => {
             json_error(protocol, service, error)
         }
+        Protocol::Cbor => CborWriter::object(|w| {
+            w.extra("__type", &qualified(service, error.code));
+            w.extra("message", error.message);
+            if let Some(detail) = error.detail {
+                detail.write_members(w);
+            }
+        }),
         Protocol::RestXml if is_s3(service) => s3_error(error).into_bytes(),
         Protocol::Query | Protocol::RestXml => xml_error(service, error).into_bytes(),
     };
@@ -202,6 +221,9 @@ pub fn encode_error(
         .with_body(body);
     if protocol == Protocol::RestJson {
         response.set_header("x-amzn-errortype", error.code);
+    }
+    if protocol == Protocol::Cbor {
+        response.set_header("smithy-protocol", "rpc-v2-cbor");
     }
     identify(&mut response, service, error.request_id);
     response

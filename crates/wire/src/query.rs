@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sereno_base::{Timestamp, base64_decode, percent_decode};
 
 use crate::field::{element, key};
-use crate::schema::{FLATTENED, Kind, Member, RENAMED, Schema};
+use crate::schema::{FLAT_BY_ELEMENT, FLATTENED, Member, Schema};
 use crate::shape::{Document, OnElement, OnEntry, OnMember, ReadError, Reader};
 use crate::text;
 use crate::validate::Checks;
@@ -91,13 +91,10 @@ impl<'a> QueryReader<'a> {
     }
 }
 
-/// A flattened list with a named element goes by the element's name.
+/// The name of a member, of each element where it is a flattened list.
 pub(crate) fn flat_name(m: &Member) -> &'static str {
-    let element = m.target.element.as_ref();
-    match element {
-        Some(element) if m.is(FLATTENED) && m.target.kind == Kind::List && element.is(RENAMED) => {
-            element.wire
-        }
+    match &m.target.element {
+        Some(element) if m.is(FLAT_BY_ELEMENT) => element.wire,
         _ => m.wire,
     }
 }

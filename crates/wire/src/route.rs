@@ -185,7 +185,8 @@ struct Template {
 }
 
 /// The bigger, the more of the request a template explains.
-type Score = (usize, bool, usize, usize);
+/// Last: an operation we serve goes before its namesakes (`GET /` has two).
+type Score = (usize, bool, usize, usize, bool);
 
 impl Template {
     fn new(target: Target, method: &'static str, uri: &'static str) -> Template {
@@ -250,6 +251,7 @@ impl Template {
             given == self.parameters.len() + self.headers.len(),
             given,
             self.segments.iter().filter(literal).count(),
+            matches!(self.target, Target::Operation(_)),
         ))
     }
 

@@ -184,11 +184,11 @@ pub const HOST_LABEL: u16 = 32;
 pub const SENSITIVE: u16 = 64;
 /// A string holding JSON; in headers it travels as base64.
 pub const JSON_VALUE: u16 = 128;
-/// The wire name was given in the model (for a flattened list's element that decides its name).
-pub const RENAMED: u16 = 256;
 pub const EVENT_STREAM: u16 = 512;
 /// The text of the enclosing element itself (`<LocationConstraint>eu-west-1</...>`).
 pub const XML_TEXT: u16 = 1024;
+/// A flattened list that goes by its element's name (`QueueUrl` for `QueueUrls`).
+pub const FLAT_BY_ELEMENT: u16 = 256;
 
 /// A member of a structure or union, the element of a list, the key or value of a map.
 #[derive(Clone, Copy, Debug)]
@@ -210,7 +210,6 @@ impl Member {
 
     pub const fn wire(mut self, wire: &'static str) -> Self {
         self.wire = wire;
-        self.flags |= RENAMED;
         self
     }
 

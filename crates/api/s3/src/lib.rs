@@ -54,7 +54,7 @@ w::open_enum! { ArchiveStatus "ArchiveStatus" {
 } }
 
 w::structure! { BlockedEncryptionTypes BLOCKED_ENCRYPTION_TYPES "BlockedEncryptionTypes" {
-    0 encryption_type: Option<Vec<EncryptionType>> = w::m("EncryptionType", &ENCRYPTION_TYPE_LIST).with(w::FLATTENED),
+    0 encryption_type: Option<Vec<EncryptionType>> = w::m("EncryptionType", &ENCRYPTION_TYPE_LIST).with(w::FLATTENED).with(w::FLAT_BY_ELEMENT),
 } }
 
 w::structure! { Bucket BUCKET "Bucket" {

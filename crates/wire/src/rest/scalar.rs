@@ -159,5 +159,8 @@ fn split_header(value: &str, dates: bool) -> Vec<String> {
         }
     }
     parts.push(current.trim().to_owned());
+    if parts == [""] {
+        parts.clear();
+    }
     parts
 }
