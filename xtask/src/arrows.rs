@@ -55,7 +55,9 @@ pub fn violations() -> Result<Vec<String>> {
             let Some(target) = target else { continue };
             let Some(to) = level(&target) else { continue };
             if to > from || (to == from && !same_level_is_fine(&folder, &target)) {
-                found.push(format!("crates/{folder} (level {from}) uses crates/{target} (level {to})"));
+                found.push(format!(
+                    "crates/{folder} (level {from}) uses crates/{target} (level {to})"
+                ));
             }
         }
     }

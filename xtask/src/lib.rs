@@ -3,11 +3,14 @@
 //! Invariant: output is a pure function of `models/`; a test in each direction keeps the generated
 //! files and the generator together.
 
+pub mod arrows;
 pub mod codegen;
 mod emit;
 mod model;
 mod names;
+pub mod new_service;
 pub mod pull;
+pub mod tidy;
 
 use std::path::PathBuf;
 

@@ -27,8 +27,14 @@ const ROOMS: &[(&str, &str)] = &[
          use sereno_api_NAME as api;\nuse sereno_kernel::Service;\n\n\
          /// The table of contents.\npub fn service() -> Service {\n    Service::new(&api::SERVICE)\n}\n",
     ),
-    ("src/access.rs", "//! What each operation needs to be allowed: action, resource, condition keys.\n"),
-    ("src/errors.rs", "//! NAME's errors: AWS's codes and exact sentences. Nothing else makes them.\n"),
+    (
+        "src/access.rs",
+        "//! What each operation needs to be allowed: action, resource, condition keys.\n",
+    ),
+    (
+        "src/errors.rs",
+        "//! NAME's errors: AWS's codes and exact sentences. Nothing else makes them.\n",
+    ),
     ("src/rules.rs", "//! Decisions: pure functions of their arguments.\n"),
     ("src/state.rs", "//! Records, tables and every key of this service.\n"),
 ];

@@ -15,8 +15,8 @@ const EMPTY_NAMES: &[&str] = &["utils", "util", "helpers", "common", "misc", "ma
 const RESERVED: &[(&str, &[&str], &str)] = &[
     ("SystemTime::now", &["kernel", "sereno", "sandbox", "store-local", "store"], "ctx.now()"),
     ("thread::sleep", &["sandbox", "store-local"], "a watch, or ctx.now() and a task"),
-    ("std::env::var", &["sereno", "sandbox", "testkit"], "an option of `sereno serve`"),
-    ("getrandom::", &["kernel", "sandbox"], "ctx.fill_random()"),
+    ("std::env::var", &["sereno", "sandbox", "store", "testkit"], "an option of `sereno serve`"),
+    ("getrandom::", &["kernel", "sandbox", "store-local"], "ctx.fill_random()"),
 ];
 
 /// The rooms that every service has.

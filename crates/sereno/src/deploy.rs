@@ -71,8 +71,8 @@ impl Project {
         sereno_template::text::parse(&text).map_err(|error| format!("{path}: {error}"))
     }
 
-    /// Packages and deploys; `None`: nothing was to be changed.
-    pub async fn deploy(&self, client: &Client) -> Result<Option<Made>, String> {
+    /// Packages and deploys; answers what there is then, changed or not.
+    pub async fn deploy(&self, client: &Client) -> Result<Made, String> {
         let bucket = format!("sereno-deploy-{}", client.region());
         let template = package::package(client, self.load()?, self.base(), &bucket).await?;
         let body = template.to_string();
@@ -83,9 +83,9 @@ impl Project {
         };
         let stack = Stack { client, name: &self.stack_name };
         if !stack.deploy(body, &self.parameters).await? {
-            return Ok(None);
+            println!("  nothing to change");
         }
-        stack.made().await.map(Some)
+        stack.made().await
     }
 }
 
@@ -129,10 +129,8 @@ pub async fn deploy(options: Options) -> Outcome {
     }
     let project = Project::new(options.template, options.stack_name, &options.parameters)?;
     println!("Deploying {} as {}", project.template.display(), project.stack_name);
-    match project.deploy(&client).await? {
-        Some(made) => print_made(&client, &made).await,
-        None => println!("Nothing to change."),
-    }
+    let made = project.deploy(&client).await?;
+    print_made(&client, &made).await;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::client::{Client, Target};
 use crate::deploy::{Project, print_made};
 use crate::logs::Tail;
 use crate::package;
-use crate::stack::{Made, Stack};
+use crate::stack::Made;
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const LOGS_EVERY: u32 = 5;
@@ -52,8 +52,7 @@ pub async fn up(options: Options) -> Outcome {
         start_server(&client, options.data).await?;
     }
     println!("Deploying {} as {}", project.template.display(), project.stack_name);
-    project.deploy(&client).await?;
-    let mut made = Stack { client: &client, name: &project.stack_name }.made().await?;
+    let mut made = project.deploy(&client).await?;
     print_made(&client, &made).await;
     println!("Watching {}. Save a file to see it live; Ctrl-C ends.", project.base().display());
 
@@ -197,17 +196,20 @@ async fn apply(
         };
         whole |= !swapped;
     }
-    if whole {
-        if let Err(message) = project.deploy(client).await {
+    let made = match whole {
+        true => project.deploy(client).await.map(Some),
+        false => Ok(None),
+    };
+    match made {
+        Ok(made) => {
+            println!("  live after {} ms", started.elapsed().as_millis());
+            made
+        }
+        Err(message) => {
             eprintln!("  {message}");
-            return None;
+            None
         }
     }
-    println!("  live after {} ms", started.elapsed().as_millis());
-    if !whole {
-        return None;
-    }
-    Stack { client, name: &project.stack_name }.made().await.ok()
 }
 
 /// `false`: the stack does not know this function yet.
