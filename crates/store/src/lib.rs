@@ -76,6 +76,8 @@
 mod batch;
 mod blobs;
 mod error;
+#[cfg(feature = "suite")]
+pub mod golden;
 pub mod key;
 pub mod limits;
 mod memory;

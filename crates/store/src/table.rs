@@ -29,6 +29,12 @@ impl<K, V> Clone for Table<K, V> {
 
 impl<K, V> Copy for Table<K, V> {}
 
+impl<K, V> std::fmt::Display for Table<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.service, self.name)
+    }
+}
+
 impl<K: KeyTuple, V: Record> Table<K, V> {
     /// Names are part of every key: they cannot change once there is data.
     pub const fn new(service: &'static str, name: &'static str) -> Table<K, V> {

@@ -1,5 +1,6 @@
 //! The store as services use it, on the memory engine.
 
+mod encodings;
 mod tables;
 
 mod memory {
