@@ -1,0 +1,3 @@
+//! The gateway from outside its modules.
+
+mod sigv4_vectors;
