@@ -2,12 +2,14 @@
 //!
 //! Invariants: no I/O, no clock, no randomness, no async. Everything here is a value.
 
+mod access_key;
 mod arn;
 mod encoding;
 mod ids;
 mod region;
 mod time;
 
+pub use access_key::{access_key_id, account_of_access_key};
 pub use arn::{Arn, arn};
 pub use encoding::{base64_decode, base64_encode, hex, percent_decode, percent_encode, unhex};
 pub use ids::{AccountId, InvalidAccountId, RequestId};

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sereno_base::{AccountId, base64_encode};
+use sereno_base::{AccountId, access_key_id, base64_encode};
 use sereno_gateway::RootKey;
 use sereno_kernel::{Random, SystemRandom};
 
@@ -63,13 +63,12 @@ impl DataDir {
     /// The root key of `account`, and whether it was made just now.
     pub fn root_key(&self, account: AccountId) -> Result<(RootKey, bool), String> {
         let (bytes, is_new) = self.read_or_make(ROOT_KEY_FILE, |random| {
-            let mut bytes = [0; 16];
-            random.fill(&mut bytes);
-            let id: String =
-                bytes.iter().map(|byte| char::from(BASE32[usize::from(byte % 32)])).collect();
+            let mut chance = [0; 6];
+            random.fill(&mut chance);
+            let id = access_key_id("AKIA", account, chance);
             let mut secret = [0; 30];
             random.fill(&mut secret);
-            format!("AKIA{id} {}\n", base64_encode(&secret)).into_bytes()
+            format!("{id} {}\n", base64_encode(&secret)).into_bytes()
         })?;
         let text = String::from_utf8_lossy(&bytes);
         let (id, secret) = text.trim().split_once(' ').ok_or_else(|| {
@@ -118,6 +117,3 @@ impl DataDir {
         File::open(&self.path)?.sync_all()
     }
 }
-
-/// RFC 4648; AWS's key ids use it.
-const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
