@@ -12,9 +12,13 @@ pub type KeyCondition = Vec<Clause>;
 pub use crate::legacy::Operator as KeyOperator;
 
 pub fn parse(text: &str, placeholders: &Placeholders) -> Result<KeyCondition, Invalid> {
-    let condition = Condition::parse(Parameter::KeyCondition, text, placeholders)?;
+    clauses(&Condition::parse(Parameter::KeyCondition, text, placeholders)?)
+}
+
+/// What a parsed condition means for keys.
+pub fn clauses(condition: &Condition) -> Result<KeyCondition, Invalid> {
     let mut clauses = Vec::new();
-    collect(&condition, &mut clauses)?;
+    collect(condition, &mut clauses)?;
     Ok(clauses)
 }
 

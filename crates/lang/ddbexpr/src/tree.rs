@@ -49,7 +49,7 @@ impl RawPath {
         }
         if self.0.len() > limits::PATH_DEPTH_MAX {
             return Err(format!(
-                "The document path has too many nesting elements; nesting levels: {}",
+                "The document path has too many nesting levels; nesting levels: {}",
                 self.0.len()
             ));
         }

@@ -1,5 +1,7 @@
 //! Stored bytes: what is written today must be read for ever. If this fails, the format changed.
 
+#![allow(clippy::unwrap_used)]
+
 use sereno_ddbexpr::encode::{decode_item, encode_item, key_part, whole_key};
 use sereno_ddbexpr::{Item, Number, Value};
 

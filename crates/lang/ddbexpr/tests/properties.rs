@@ -1,5 +1,7 @@
 //! Properties that hold for every input.
 
+#![allow(clippy::unwrap_used)]
+
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use sereno_ddbexpr::encode::{decode_item, encode_item, key_part, prefix_end, whole_key};

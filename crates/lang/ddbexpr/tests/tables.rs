@@ -3,6 +3,8 @@
 //! Commands: `condition|filter|key|update|projection <text>`, `number <text>`, `add a b`, `size <json>`.
 //! Inputs: `names <json>`, `values <json>`, `item <json>`, `new` (the item is not stored yet).
 
+#![allow(clippy::unwrap_used)]
+
 use serde_json::{Map, Value as Json, json};
 use sereno_ddbexpr::{
     Condition, Invalid, Item, Number, Parameter, Placeholders, Projection, Update, Value,

@@ -1,1 +1,173 @@
+//! Amazon DynamoDB.
+//!
+//! A table is a record ([`state::TABLES`]) and a span of the store's map; an item is a value there, an
+//! index a second span derived from the first. Every write of an item is one commit: the item, its
+//! index entries, its expiry time and its stream record, with checks on what was read.
+//!
+//! Invariants:
+//! * no operation holds more than a page (1 MB) of a table in memory;
+//! * a writer's commit checks the version of the table's record, so nobody writes by an old schema;
+//! * indexes are never behind the table: what AWS calls eventually consistent is consistent here;
+//! * the expression languages know nothing of this crate: see `sereno-ddbexpr`.
 
+mod access;
+mod batch;
+mod capacity;
+mod convert;
+mod create_rules;
+mod describe;
+mod errors;
+mod expressions;
+mod item;
+mod keys;
+mod page;
+mod policy;
+mod query;
+mod scan;
+mod selection;
+mod settings;
+mod state;
+mod table;
+mod tables;
+mod tags;
+mod tally;
+mod tasks;
+mod throttle;
+mod tokens;
+mod transact;
+mod ttl;
+mod update_rules;
+mod write;
+
+use std::sync::Arc;
+
+use sereno_api_dynamodb as api;
+use sereno_kernel::{Access, Ctx, Service};
+
+use table::Engine;
+
+/// `handler` with the engine as its first argument.
+macro_rules! with {
+    ($engine:ident, $handler:path) => {{
+        let engine = Arc::clone(&$engine);
+        move |ctx: Ctx, input| $handler(Arc::clone(&engine), ctx, input)
+    }};
+}
+
+/// Access to the table that `table_name` names.
+macro_rules! on_table {
+    ($action:literal) => {
+        |ctx: &Ctx, input: &_| access::table($action, ctx, &TableName::table_name(input))
+    };
+}
+
+/// Inputs that name one table.
+trait TableName {
+    fn table_name(&self) -> String;
+}
+
+macro_rules! table_name {
+    ($($input:ident)+) => {$(
+        impl TableName for api::$input {
+            fn table_name(&self) -> String {
+                self.table_name.clone()
+            }
+        }
+    )+};
+}
+
+table_name! {
+    CreateTableInput DescribeTableInput DeleteTableInput DescribeTimeToLiveInput UpdateTimeToLiveInput
+    DescribeContinuousBackupsInput UpdateContinuousBackupsInput DescribeContributorInsightsInput
+    DescribeKinesisStreamingDestinationInput
+}
+
+/// Data operations judge their access themselves, with the table's keys at hand.
+fn self_judged<T>(_: &Ctx, _: &T) -> Access {
+    Access::authenticated()
+}
+
+pub fn service() -> Service {
+    let engine = Arc::new(Engine::default());
+    let service = Service::new(&api::SERVICE)
+        .on::<api::GetItem>(self_judged, with!(engine, item::get))
+        .on::<api::PutItem>(self_judged, with!(engine, item::put))
+        .on::<api::UpdateItem>(self_judged, with!(engine, item::update))
+        .on::<api::DeleteItem>(self_judged, with!(engine, item::delete))
+        .on::<api::Query>(self_judged, with!(engine, query::query))
+        .on::<api::Scan>(self_judged, with!(engine, scan::scan))
+        .on::<api::BatchGetItem>(self_judged, with!(engine, batch::get))
+        .on::<api::BatchWriteItem>(self_judged, with!(engine, batch::write))
+        .on::<api::TransactWriteItems>(self_judged, with!(engine, transact::write))
+        .on::<api::TransactGetItems>(self_judged, with!(engine, transact::get));
+    let service = on_tables(service, &engine);
+    let guard = Arc::clone(&engine);
+    service
+        .resource_policy(move |ctx, arn| policy::guard(Arc::clone(&guard), ctx, arn))
+        .task(tasks::purge_task())
+        .task(tasks::backfill_task(Arc::clone(&engine)))
+        .task(tasks::expire_task(Arc::clone(&engine)))
+        .task(tasks::tally_task(Arc::clone(&engine)))
+        .task(ttl::fill_task(engine))
+        .task(tokens::task())
+}
+
+fn on_tables(service: Service, engine: &Arc<Engine>) -> Service {
+    service
+        .on::<api::CreateTable>(on_table!("dynamodb:CreateTable"), tables::create)
+        .on::<api::DescribeTable>(
+            on_table!("dynamodb:DescribeTable"),
+            with!(engine, tables::describe),
+        )
+        .on::<api::DeleteTable>(on_table!("dynamodb:DeleteTable"), with!(engine, tables::delete))
+        .on::<api::ListTables>(|_, _| access::anything("dynamodb:ListTables"), tables::list)
+        .on::<api::TagResource>(
+            |_, input| Access::new("dynamodb:TagResource", &*input.resource_arn),
+            tags::tag,
+        )
+        .on::<api::UntagResource>(
+            |_, input| Access::new("dynamodb:UntagResource", &*input.resource_arn),
+            tags::untag,
+        )
+        .on::<api::ListTagsOfResource>(
+            |_, input| Access::new("dynamodb:ListTagsOfResource", &*input.resource_arn),
+            with!(engine, tags::list),
+        )
+        .on::<api::DescribeTimeToLive>(
+            on_table!("dynamodb:DescribeTimeToLive"),
+            with!(engine, settings::describe_ttl),
+        )
+        .on::<api::UpdateTimeToLive>(on_table!("dynamodb:UpdateTimeToLive"), settings::update_ttl)
+        .on::<api::DescribeContinuousBackups>(
+            on_table!("dynamodb:DescribeContinuousBackups"),
+            with!(engine, settings::describe_backups),
+        )
+        .on::<api::DescribeContributorInsights>(
+            on_table!("dynamodb:DescribeContributorInsights"),
+            with!(engine, settings::describe_insights),
+        )
+        .on::<api::DescribeKinesisStreamingDestination>(
+            on_table!("dynamodb:DescribeKinesisStreamingDestination"),
+            with!(engine, settings::describe_kinesis),
+        )
+        .on::<api::DescribeLimits>(
+            |_, _| access::anything("dynamodb:DescribeLimits"),
+            settings::limits,
+        )
+        .on::<api::DescribeEndpoints>(
+            |_, _| access::anything("dynamodb:DescribeEndpoints"),
+            settings::endpoints,
+        )
+        .on::<api::PutResourcePolicy>(
+            |_, input| Access::new("dynamodb:PutResourcePolicy", &*input.resource_arn),
+            policy::put,
+        )
+        .on::<api::GetResourcePolicy>(
+            |_, input| Access::new("dynamodb:GetResourcePolicy", &*input.resource_arn),
+            with!(engine, policy::get),
+        )
+        .on::<api::DeleteResourcePolicy>(
+            |_, input| Access::new("dynamodb:DeleteResourcePolicy", &*input.resource_arn),
+            policy::delete,
+        )
+}

@@ -1,0 +1,84 @@
+//! What an operation needs: actions, ARNs and DynamoDB's condition keys.
+//! https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html
+//!
+//! The partition keys of a request are only known with the table's schema, so data operations judge
+//! their access themselves, as their first step: see [`crate::table::Engine::open`].
+
+use sereno_api_dynamodb as api;
+use sereno_kernel::{Access, Ctx};
+
+use crate::convert::{self, Attributes};
+use crate::table::Table;
+
+/// The ARN of a table named by name or ARN.
+pub fn arn(ctx: &Ctx, table_name: &str) -> String {
+    if table_name.starts_with("arn:") {
+        return table_name.to_owned();
+    }
+    ctx.arn("dynamodb", &format!("table/{table_name}"))
+}
+
+pub fn table(action: &'static str, ctx: &Ctx, table_name: &str) -> Access {
+    Access::new(action, arn(ctx, table_name))
+}
+
+pub fn anything(action: &'static str) -> Access {
+    Access::new(action, "*")
+}
+
+/// Collects what a data operation touches.
+#[derive(Default)]
+pub struct Touched {
+    pub leading_keys: Vec<String>,
+    pub attributes: Vec<String>,
+    pub select: Option<String>,
+    pub return_values: Option<String>,
+    pub return_consumed_capacity: Option<String>,
+    pub enclosing: Option<&'static str>,
+    pub full_scan: Option<bool>,
+}
+
+impl Touched {
+    pub fn key(&mut self, table: Option<&Table>, attributes: &Attributes) {
+        self.attributes(attributes.keys());
+        let Some(table) = table else { return };
+        let leading = table.keys.hash.iter().filter_map(|key| attributes.get(&key.name));
+        self.leading_keys.extend(leading.filter_map(convert::policy_text));
+    }
+
+    pub fn attributes<'a>(&mut self, names: impl IntoIterator<Item = &'a String>) {
+        for name in names {
+            if !self.attributes.contains(name) {
+                self.attributes.push(name.clone());
+            }
+        }
+    }
+
+    pub fn consumed(mut self, asked: Option<&api::ReturnConsumedCapacity>) -> Touched {
+        self.return_consumed_capacity = asked.map(|asked| asked.as_str().to_owned());
+        self
+    }
+
+    pub fn access(self, action: &'static str, arn: String) -> Access {
+        self.and(Access::authenticated(), action, arn, true)
+    }
+
+    /// Adds this need to `access`; `first` starts a new one.
+    pub fn and(self, access: Access, action: &'static str, arn: String, first: bool) -> Access {
+        let mut access = if first { Access::new(action, arn) } else { access.and(action, arn) };
+        let mut set = |key: &str, values: Vec<String>| {
+            if !values.is_empty() {
+                access = std::mem::replace(&mut access, Access::public())
+                    .condition(format!("dynamodb:{key}"), values);
+            }
+        };
+        set("LeadingKeys", self.leading_keys);
+        set("Attributes", self.attributes);
+        set("Select", self.select.into_iter().collect());
+        set("ReturnValues", self.return_values.into_iter().collect());
+        set("ReturnConsumedCapacity", self.return_consumed_capacity.into_iter().collect());
+        set("EnclosingOperation", self.enclosing.map(str::to_owned).into_iter().collect());
+        set("FullTableScan", self.full_scan.map(|full| full.to_string()).into_iter().collect());
+        access
+    }
+}

@@ -1,0 +1,112 @@
+//! DynamoDB's errors in AWS's words. Nothing else in this crate makes an [`Error`].
+
+use sereno_api_dynamodb as api;
+use sereno_ddbexpr::{Invalid, Item};
+use sereno_kernel::{Error, Kind};
+
+use crate::convert;
+
+pub const PARAMETERS_INVALID: &str = "One or more parameter values were invalid: ";
+
+pub fn validation(message: impl Into<String>) -> Error {
+    Error::invalid("ValidationException", message)
+}
+
+/// "One or more parameter values were invalid: ..."
+pub fn parameters(what: impl std::fmt::Display) -> Error {
+    validation(format!("{PARAMETERS_INVALID}{what}"))
+}
+
+pub fn invalid(refusal: Invalid) -> Error {
+    validation(refusal.0)
+}
+
+/// One constraint of the model that the wire layer cannot check alone.
+pub fn constraint(value: Option<&str>, path: &str, constraint: &str) -> Error {
+    let value = value.map_or_else(|| "null".to_owned(), |value| format!("'{value}'"));
+    validation(format!(
+        "1 validation error detected: Value {value} at '{path}' failed to satisfy constraint: \
+         {constraint}"
+    ))
+}
+
+/// What data operations say of a table that is not there.
+pub fn not_found() -> Error {
+    Error::not_found("ResourceNotFoundException", "Requested resource not found")
+}
+
+/// What operations on the table itself say.
+pub fn table_not_found(name: &str) -> Error {
+    let message = format!("Requested resource not found: Table: {name} not found");
+    Error::not_found("ResourceNotFoundException", message)
+}
+
+pub fn resource_not_found(message: impl Into<String>) -> Error {
+    Error::not_found("ResourceNotFoundException", message)
+}
+
+pub fn table_exists(name: &str) -> Error {
+    Error::conflict("ResourceInUseException", format!("Table already exists: {name}"))
+}
+
+pub fn in_use(message: impl Into<String>) -> Error {
+    Error::conflict("ResourceInUseException", message)
+}
+
+pub fn limit_exceeded(message: impl Into<String>) -> Error {
+    Error::conflict("LimitExceededException", message)
+}
+
+pub fn condition_failed(item: Option<Item>) -> Error {
+    const MESSAGE: &str = "The conditional request failed";
+    Error::conflict("ConditionalCheckFailedException", MESSAGE).detail(
+        api::ConditionalCheckFailedException {
+            message: Some(MESSAGE.to_owned()),
+            item: item.map(convert::item_out),
+        },
+    )
+}
+
+/// Recorded: LocalStack, test_dynamodb transaction snapshots.
+pub fn cancelled(reasons: Vec<api::CancellationReason>) -> Error {
+    let codes: Vec<&str> =
+        reasons.iter().map(|reason| reason.code.as_deref().unwrap_or("None")).collect();
+    let message = format!(
+        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+        codes.join(", ")
+    );
+    Error::conflict("TransactionCanceledException", message.clone()).detail(
+        api::TransactionCanceledException {
+            message: Some(message),
+            cancellation_reasons: Some(reasons),
+        },
+    )
+}
+
+pub fn token_reused() -> Error {
+    Error::invalid(
+        "IdempotentParameterMismatchException",
+        "The provided parameters do not match the original request that used this client token.",
+    )
+}
+
+pub fn throttled() -> Error {
+    Error::new(
+        Kind::Throttled,
+        "ProvisionedThroughputExceededException",
+        "The level of configured provisioned throughput for the table was exceeded. Consider \
+         increasing your provisioning level with the UpdateTable API.",
+    )
+}
+
+pub fn contention() -> Error {
+    Error::unavailable("writes to one item kept conflicting")
+}
+
+pub fn corrupt(what: impl std::fmt::Display) -> Error {
+    Error::internal(format!("dynamodb: {what}"))
+}
+
+pub fn unsupported(what: &str) -> Error {
+    Error::not_implemented(format!("Sereno's DynamoDB does not support {what} yet."))
+}

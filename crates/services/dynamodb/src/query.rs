@@ -1,0 +1,391 @@
+//! Query: the items of one partition key, in the order of the sort key.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use sereno_api_dynamodb as api;
+use sereno_ddbexpr::encode::prefix_end;
+use sereno_ddbexpr::legacy::{self, Clause, Operator};
+use sereno_ddbexpr::{Item, Parameter, Projection, Value, key_condition};
+use sereno_kernel::{Ctx, Result};
+
+use crate::access::Touched;
+use crate::capacity::{self, Detail};
+use crate::convert;
+use crate::errors;
+use crate::expressions::{self, Guard, Present};
+use crate::item;
+use crate::keys;
+use crate::page::{Reading, Span};
+use crate::selection::{self, Selection};
+use crate::table::{Engine, Index, KeySchema, Table, Target};
+use crate::update_rules;
+use crate::write;
+
+/// A query, checked as far as it can be without the table.
+struct Checked {
+    clauses: Vec<Clause>,
+    filter: Guard,
+    /// Which parameter the filter came in, for its errors.
+    filter_word: &'static str,
+    projection: Option<Projection>,
+    start: Option<Item>,
+}
+
+pub async fn query(
+    engine: Arc<Engine>,
+    ctx: Ctx,
+    mut input: api::QueryInput,
+) -> Result<api::QueryOutput> {
+    let target = Target::parse(&ctx, &input.table_name)?;
+    let checked = check(&mut input);
+    let table = engine
+        .open(&ctx, &target, |table| {
+            let mut touched = Touched::default().consumed(input.return_consumed_capacity.as_ref());
+            if let Ok(checked) = &checked {
+                touch(&mut touched, table, &input, checked);
+            }
+            let arn = match &input.index_name {
+                Some(index) => format!("{}/index/{index}", target.arn()),
+                None => target.arn(),
+            };
+            touched.access("dynamodb:Query", arn)
+        })
+        .await?;
+    let checked = checked?;
+    let table = table.ok_or_else(errors::not_found)?;
+    let index = selection::index(&table, input.index_name.as_deref(), input.consistent_read)?;
+    let schema = index.map_or(&table.keys, |index| &index.keys);
+    check_start_length(&table, index, checked.start.as_ref())?;
+    check_conditions(schema, &checked)?;
+    check_start(&table, index, schema, &checked)?;
+    let selected =
+        Selection::of(&table, index, input.select.as_ref(), checked.projection.as_ref())?;
+    if let Some(projection) = &checked.projection {
+        update_rules::check_nested_keys(&table, projection.paths().iter())?;
+    }
+    check_filter(&table, schema, &checked)?;
+    item::admit(&engine, &ctx, &table, input.index_name.as_deref(), false)?;
+
+    let reading = Reading {
+        table: &table,
+        index,
+        span: span(&table, index, schema, &checked, input.scan_index_forward)?,
+        limit: input.limit.and_then(|limit| usize::try_from(limit).ok()),
+        filter: &checked.filter,
+        projection: checked.projection.as_ref(),
+        fetch: selected.fetch,
+        count_only: selected.count_only,
+    };
+    let page = reading.page(ctx.store()).await?;
+    let usage = selection::usage(index, &page, input.consistent_read);
+    item::used(&engine, &ctx, &table, &usage, false);
+    let asked = input.return_consumed_capacity.as_ref();
+    Ok(api::QueryOutput {
+        count: i32::try_from(page.count).ok().map(Into::into),
+        scanned_count: i32::try_from(page.scanned).ok().map(Into::into),
+        items: (!selected.count_only)
+            .then(|| page.items.into_iter().map(convert::item_out).collect()),
+        last_evaluated_key: page.last_key.map(convert::item_out),
+        consumed_capacity: capacity::report(asked, &table.record.name, &usage, Detail::None),
+    })
+}
+
+fn touch(touched: &mut Touched, table: Option<&Table>, input: &api::QueryInput, checked: &Checked) {
+    let index = input.index_name.as_deref();
+    let schema = table.map(|table| match index.and_then(|name| table.index(name)) {
+        Some(index) => &index.keys,
+        None => &table.keys,
+    });
+    for clause in &checked.clauses {
+        touched.attributes([&clause.attribute]);
+        let hash = schema.is_some_and(|schema| {
+            schema.hash.iter().any(|attribute| attribute.name == clause.attribute)
+        });
+        if hash && let Some(value) = clause.values.first() {
+            let text = convert::policy_text(&convert::value_out(value.clone()));
+            touched.leading_keys.extend(text);
+        }
+    }
+    selection::touch(touched, input.select.as_ref(), checked.projection.as_ref());
+}
+
+/// Order of checks recorded: dynalite, query.
+fn check(input: &mut api::QueryInput) -> Result<Checked> {
+    let only_legacy_keys =
+        input.key_conditions.is_some() && input.key_condition_expression.is_none();
+    Present {
+        expressions: &[
+            ("ProjectionExpression", input.projection_expression.is_some()),
+            ("FilterExpression", input.filter_expression.is_some()),
+            ("KeyConditionExpression", input.key_condition_expression.is_some()),
+        ],
+        legacy: &[
+            ("AttributesToGet", input.attributes_to_get.is_some()),
+            ("QueryFilter", input.query_filter.is_some()),
+            ("ConditionalOperator", input.conditional_operator.is_some()),
+            ("KeyConditions", input.key_conditions.is_some() && !only_legacy_keys),
+        ],
+        names: input.expression_attribute_names.is_some(),
+        values: input.expression_attribute_values.is_some(),
+    }
+    .check()?;
+    let any = expressions::is_or(input.conditional_operator.as_ref());
+    let filter_clauses = expressions::clauses(input.query_filter.take())?;
+    expressions::check_attributes_to_get(input.attributes_to_get.as_ref())?;
+    let start = selection::start(input.exclusive_start_key.take())?;
+    selection::check_select(
+        input.select.as_ref(),
+        input.index_name.as_ref(),
+        input.projection_expression.is_some(),
+        input.attributes_to_get.is_some(),
+    )?;
+    if input.key_conditions.is_none() && input.key_condition_expression.is_none() {
+        return Err(errors::validation(
+            "Either the KeyConditions or KeyConditionExpression parameter must be specified in the \
+             request.",
+        ));
+    }
+    let with = expressions::placeholders(
+        input.expression_attribute_names.take(),
+        input.expression_attribute_values.take(),
+    )?;
+    // All expressions are parsed before the key condition's meaning is looked at.
+    let parsed = match &input.key_condition_expression {
+        Some(text) => Some(
+            sereno_ddbexpr::Condition::parse(Parameter::KeyCondition, text, &with)
+                .map_err(errors::invalid)?,
+        ),
+        None => None,
+    };
+    let filter = Guard::parse(Parameter::Filter, input.filter_expression.as_deref(), &with)?;
+    let projection = expressions::projection(
+        input.projection_expression.as_deref(),
+        input.attributes_to_get.take(),
+        &with,
+    )?;
+    with.check_all_used().map_err(errors::invalid)?;
+    let clauses = match parsed {
+        Some(condition) => {
+            let clauses = key_condition::clauses(&condition).map_err(errors::invalid)?;
+            clauses.iter().try_for_each(legacy::check_clause).map_err(errors::invalid)?;
+            clauses
+        }
+        None => expressions::clauses(input.key_conditions.take())?.unwrap_or_default(),
+    };
+    let filter_word = if filter_clauses.is_some() { "QueryFilter" } else { "Filter Expression" };
+    Ok(Checked {
+        clauses,
+        filter: filter.or_expected(filter_clauses, any),
+        filter_word,
+        projection,
+        start,
+    })
+}
+
+fn check_start_length(table: &Table, index: Option<&Index>, start: Option<&Item>) -> Result<()> {
+    match start {
+        Some(start) if start.len() != selection::start_names(table, index).len() => {
+            Err(errors::validation("The provided starting key is invalid"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_conditions(schema: &KeySchema, checked: &Checked) -> Result<()> {
+    let clauses = &checked.clauses;
+    if clauses.is_empty() || clauses.len() > schema.len().max(2) {
+        return Err(errors::validation("Conditions can be of length 1 or 2 only"));
+    }
+    for (at, attribute) in schema.attributes().enumerate() {
+        let hash = at < schema.hash.len();
+        if let Some(start) = &checked.start {
+            match start.get(&attribute.name) {
+                None => return Err(errors::validation("The provided starting key is invalid")),
+                Some(value) if value.kind() != attribute.kind => {
+                    return Err(write::schema_mismatch());
+                }
+                Some(value) => write::check_key_size(value, hash)?,
+            }
+        }
+        if hash && schema.len() == 1 && clauses.len() > 1 {
+            return Err(errors::validation("Query key condition not supported"));
+        }
+        let found = clauses.iter().find(|clause| clause.attribute == attribute.name);
+        let Some(clause) = found else {
+            // A later sort key may only be compared if the earlier ones are.
+            let rest = schema
+                .attributes()
+                .skip(at + 1)
+                .any(|later| clauses.iter().any(|clause| clause.attribute == later.name));
+            if hash || rest || clauses.len() > at {
+                return Err(errors::validation(format!(
+                    "Query condition missed key schema element: {}",
+                    attribute.name
+                )));
+            }
+            continue;
+        };
+        if !clause.operator.is_indexable() {
+            return Err(errors::validation(
+                "Attempted conditional constraint is not an indexable operation",
+            ));
+        }
+        if clause.values.iter().any(|value| value.kind() != attribute.kind) {
+            return Err(errors::parameters("Condition parameter type does not match schema type"));
+        }
+        let last = schema
+            .attributes()
+            .skip(at + 1)
+            .all(|later| clauses.iter().all(|clause| clause.attribute != later.name));
+        if clause.operator != Operator::Eq && (hash || !last) {
+            return Err(errors::validation("Query key condition not supported"));
+        }
+        if clause.values.iter().any(is_empty_text) && (hash || clause.operator != Operator::Eq) {
+            let what = if matches!(clause.values.first(), Some(Value::S(_))) {
+                "string"
+            } else {
+                "binary"
+            };
+            if hash {
+                return Err(errors::validation(format!(
+                    "One or more parameter values are not valid. The AttributeValue for a key \
+                     attribute cannot contain an empty {what} value. Key: {}",
+                    attribute.name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_empty_text(value: &Value) -> bool {
+    matches!(value, Value::S(text) if text.is_empty())
+        || matches!(value, Value::B(bytes) if bytes.is_empty())
+}
+
+fn check_start(
+    table: &Table,
+    index: Option<&Index>,
+    schema: &KeySchema,
+    checked: &Checked,
+) -> Result<()> {
+    let Some(start) = &checked.start else { return Ok(()) };
+    selection::check_start_in_table(table, start)?;
+    let clause = |name: &str| checked.clauses.iter().find(|clause| clause.attribute == name);
+    let same_partition = schema.hash.iter().all(|attribute| {
+        clause(&attribute.name).is_some_and(|clause| clause.accepts(start.get(&attribute.name)))
+    });
+    let ranged: Vec<&Clause> =
+        schema.range.iter().filter_map(|attribute| clause(&attribute.name)).collect();
+    if ranged.is_empty() {
+        if !same_partition {
+            return Err(errors::validation(
+                "The provided starting key is outside query boundaries based on provided conditions",
+            ));
+        }
+        return Ok(());
+    }
+    if !ranged.iter().all(|clause| clause.holds(start)) {
+        return Err(errors::validation(
+            "The provided starting key does not match the range key predicate",
+        ));
+    }
+    if !same_partition {
+        return Err(errors::validation(
+            "The query can return at most one row and cannot be restarted",
+        ));
+    }
+    let _ = index;
+    Ok(())
+}
+
+fn check_filter(table: &Table, schema: &KeySchema, checked: &Checked) -> Result<()> {
+    let heads: Vec<&str> = match &checked.filter {
+        Guard::Nothing => return Ok(()),
+        Guard::Expression(condition) => {
+            condition.paths().iter().map(|path| path.head.as_str()).collect()
+        }
+        Guard::Clauses { clauses, .. } => {
+            clauses.iter().map(|clause| clause.attribute.as_str()).collect()
+        }
+    };
+    for attribute in schema.attributes() {
+        if heads.contains(&attribute.name.as_str()) {
+            return Err(errors::validation(format!(
+                "{} can only contain non-primary key attributes: Primary key attribute: {}",
+                checked.filter_word, attribute.name
+            )));
+        }
+    }
+    match &checked.filter {
+        Guard::Expression(condition) => {
+            update_rules::check_nested_keys(table, condition.paths().into_iter())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The keys that the conditions allow, from where the client left off.
+fn span(
+    table: &Table,
+    index: Option<&Index>,
+    schema: &KeySchema,
+    checked: &Checked,
+    forward: Option<bool>,
+) -> Result<Span> {
+    let clause = |name: &str| checked.clauses.iter().find(|clause| clause.attribute == name);
+    let hash: Vec<&Value> = schema
+        .hash
+        .iter()
+        .filter_map(|attribute| clause(&attribute.name)?.values.first())
+        .collect();
+    let missing = || errors::corrupt("a query's key has no form");
+    let mut prefix = keys::collection(schema, &hash).ok_or_else(missing)?;
+    let (mut from, mut to) = (Bound::Included(prefix.clone()), end(&prefix));
+    for attribute in &schema.range {
+        let Some(clause) = clause(&attribute.name) else { break };
+        let at = |n: usize| clause.values.get(n).and_then(|value| keys::with_range(&prefix, value));
+        let low = match clause.operator {
+            Operator::BeginsWith => clause
+                .values
+                .first()
+                .and_then(|value| keys::with_range_prefix(&prefix, value))
+                .ok_or_else(missing)?,
+            _ => at(0).ok_or_else(missing)?,
+        };
+        match clause.operator {
+            Operator::Lt => to = Bound::Excluded(low),
+            Operator::Le => to = end(&low),
+            Operator::Gt => from = after(&low),
+            Operator::Ge => from = Bound::Included(low),
+            Operator::Between => {
+                to = end(&at(1).ok_or_else(missing)?);
+                from = Bound::Included(low);
+            }
+            _ => {
+                (from, to) = (Bound::Included(low.clone()), end(&low));
+                prefix = low;
+            }
+        }
+    }
+    let reverse = forward == Some(false);
+    if let Some(start) = &checked.start {
+        let at = selection::start_sort(table, index, start)?;
+        if reverse {
+            to = Bound::Excluded(at);
+        } else {
+            from = Bound::Excluded(at);
+        }
+    }
+    Ok(Span { from, to, reverse })
+}
+
+fn end(prefix: &[u8]) -> Bound<Vec<u8>> {
+    prefix_end(prefix).map_or(Bound::Unbounded, Bound::Excluded)
+}
+
+fn after(prefix: &[u8]) -> Bound<Vec<u8>> {
+    // Nothing lies behind a prefix of only FF; an impossible key stands for that.
+    prefix_end(prefix).map_or_else(|| Bound::Excluded(vec![0xFF; 64]), Bound::Included)
+}

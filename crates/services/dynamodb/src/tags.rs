@@ -1,0 +1,106 @@
+//! TagResource, UntagResource, ListTagsOfResource.
+//! Sentences recorded: dynalite, tagResource and its neighbours.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sereno_api_dynamodb as api;
+use sereno_base::Arn;
+use sereno_kernel::{Ctx, Result};
+
+use crate::errors;
+use crate::table::{Engine, Target};
+use crate::tables;
+
+const TAGS_MAX: usize = 50;
+
+pub fn checked(tags: Vec<api::Tag>) -> Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    for tag in tags {
+        if all.insert(tag.key.clone(), tag.value).is_some() {
+            return Err(errors::parameters(format_args!("Duplicate tag key: {}", tag.key)));
+        }
+    }
+    check_count(&all)?;
+    Ok(all)
+}
+
+fn check_count(tags: &BTreeMap<String, String>) -> Result<()> {
+    if tags.len() > TAGS_MAX {
+        return Err(errors::parameters(format_args!(
+            "The number of tags exceeds the limit of {TAGS_MAX} tags per resource"
+        )));
+    }
+    Ok(())
+}
+
+/// Tags belong to tables; the ARN must be that of one.
+pub fn target(ctx: &Ctx, arn: &str) -> Result<Target> {
+    let parsed = Arn::parse(arn).filter(|arn| arn.service == "dynamodb");
+    let name = parsed.as_ref().and_then(|arn| arn.resource.strip_prefix("table/"));
+    let found = parsed.as_ref().zip(name).and_then(|(arn, name)| {
+        let plain = name.len() >= 3 && !name.contains('/');
+        let (account, region) = arn.account_id().zip(arn.region())?;
+        plain.then(|| Target { name: name.to_owned(), account, region })
+    });
+    let target = found.filter(|target| target.region == ctx.region());
+    target.ok_or_else(|| {
+        errors::validation(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}"))
+    })
+}
+
+fn not_found(arn: &str) -> sereno_kernel::Error {
+    errors::resource_not_found(format!("Requested resource not found: ResourcArn: {arn} not found"))
+}
+
+pub async fn tag(ctx: Ctx, input: api::TagResourceInput) -> Result<api::TagResourceOutput> {
+    let target = target(&ctx, &input.resource_arn)?;
+    if input.tags.is_empty() {
+        return Err(errors::validation("Atleast one Tag needs to be provided as Input."));
+    }
+    let tags = checked(input.tags)?;
+    tables::change(&ctx, &target, |record| {
+        record.tags.extend(tags.clone());
+        check_count(&record.tags)
+    })
+    .await
+    .map_err(|error| lost(error, &input.resource_arn))?;
+    Ok(api::TagResourceOutput {})
+}
+
+fn lost(error: sereno_kernel::Error, arn: &str) -> sereno_kernel::Error {
+    if error.code() == "ResourceNotFoundException" { not_found(arn) } else { error }
+}
+
+pub async fn untag(ctx: Ctx, input: api::UntagResourceInput) -> Result<api::UntagResourceOutput> {
+    let target = target(&ctx, &input.resource_arn)?;
+    if input.tag_keys.is_empty() {
+        return Err(errors::validation("Atleast one Tag Key needs to be provided as Input."));
+    }
+    tables::change(&ctx, &target, |record| {
+        record.tags.retain(|key, _| !input.tag_keys.contains(key));
+        Ok(())
+    })
+    .await
+    .map_err(|error| {
+        if error.code() == "ResourceNotFoundException" { errors::not_found() } else { error }
+    })?;
+    Ok(api::UntagResourceOutput {})
+}
+
+pub async fn list(
+    engine: Arc<Engine>,
+    ctx: Ctx,
+    input: api::ListTagsOfResourceInput,
+) -> Result<api::ListTagsOfResourceOutput> {
+    let target = target(&ctx, &input.resource_arn)?;
+    let table = engine.load(&ctx, &target).await?;
+    let table = table.ok_or_else(|| not_found(&input.resource_arn))?;
+    let tags = table
+        .record
+        .tags
+        .iter()
+        .map(|(key, value)| api::Tag { key: key.clone(), value: value.clone() })
+        .collect();
+    Ok(api::ListTagsOfResourceOutput { tags: Some(tags), next_token: None })
+}
