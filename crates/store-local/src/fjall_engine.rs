@@ -3,9 +3,13 @@
 //!
 //! Invariants: one keyspace; its journal is synced before a write becomes visible.
 
+use crate::directory;
 use crate::engine::{Engine, View, Write};
+use crate::fjall_journal::cut_torn_end;
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot,
+};
 use sereno_store::occ::Span;
 use sereno_store::{Result, StoreError};
 use std::path::Path;
@@ -29,15 +33,13 @@ const WORKERS: usize = 2;
 const OPEN_FILES_MAX: usize = 256;
 
 impl FjallEngine {
-    pub fn open(folder: &Path, cache_bytes: u64) -> Result<FjallEngine> {
-        let builder = Database::builder(folder)
-            .cache_size(cache_bytes)
-            .worker_threads(WORKERS)
-            .max_cached_files(Some(OPEN_FILES_MAX))
-            .max_journaling_size(JOURNALS_BYTES_MAX)
-            // Each group says itself how it is persisted.
-            .manual_journal_persist(true);
-        let database = builder.open().map_err(|error| unavailable(&error))?;
+    /// `relaxed` tells how a torn journal is to be understood; see `fjall_journal.rs`.
+    pub fn open(folder: &Path, cache_bytes: u64, relaxed: bool) -> Result<FjallEngine> {
+        discard_unborn(folder)?;
+        if folder.exists() {
+            cut_torn_end(folder, relaxed)?;
+        }
+        let database = database(folder, cache_bytes).map_err(|error| unavailable(&error))?;
         let options = || {
             KeyspaceCreateOptions::default()
                 .max_memtable_size(MEMTABLE_BYTES_MAX)
@@ -46,6 +48,29 @@ impl FjallEngine {
         let entries = database.keyspace("entries", options).map_err(|error| unavailable(&error))?;
         Ok(FjallEngine { database, entries })
     }
+}
+
+fn database(folder: &Path, cache_bytes: u64) -> fjall::Result<Database> {
+    Database::builder(folder)
+        .cache_size(cache_bytes)
+        .worker_threads(WORKERS)
+        .max_cached_files(Some(OPEN_FILES_MAX))
+        .max_journaling_size(JOURNALS_BYTES_MAX)
+        // Its checksums cover what a later compressor may write differently.
+        .journal_compression(CompressionType::None)
+        // Each group says itself how it is persisted.
+        .manual_journal_persist(true)
+        .open()
+}
+
+/// A process killed while it created the database leaves a folder that fjall neither opens nor
+/// creates. The marker is written last, so without it nothing was ever stored.
+fn discard_unborn(folder: &Path) -> Result<()> {
+    if folder.exists() && !folder.join("version").exists() {
+        std::fs::remove_dir_all(folder)
+            .map_err(|error| directory::unavailable("cannot remove", folder, &error))?;
+    }
+    Ok(())
 }
 
 fn unavailable(error: &fjall::Error) -> StoreError {

@@ -16,6 +16,7 @@ mod directory;
 pub mod engine;
 mod files;
 mod fjall_engine;
+mod fjall_journal;
 mod recent;
 mod redb_engine;
 mod state;
@@ -91,7 +92,8 @@ pub fn open(path: &Path, options: &Options) -> Result<(LocalStore, FileBlobs)> {
     let store = match options.engine {
         EngineKind::Fjall => {
             let cache = options.cache_bytes as u64;
-            LocalStore::on(FjallEngine::open(&path.join("fjall"), cache)?, conduct)?
+            let relaxed = options.durability != Durability::Durable;
+            LocalStore::on(FjallEngine::open(&path.join("fjall"), cache, relaxed)?, conduct)?
         }
         EngineKind::Redb => {
             LocalStore::on(RedbEngine::open(&path.join("redb.db"), options.cache_bytes)?, conduct)?

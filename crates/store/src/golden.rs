@@ -30,8 +30,10 @@ struct Line {
     key: String,
     record: String,
     /// Whether these bytes decode to the example.
-    reads: Box<dyn Fn(&[u8]) -> Result<(), String>>,
+    reads: Reads,
 }
+
+type Reads = Box<dyn Fn(&[u8]) -> Result<(), String>>;
 
 impl Golden {
     pub fn at(path: impl AsRef<Path>) -> Golden {
@@ -96,7 +98,7 @@ impl Golden {
                 }
                 _ => {}
             }
-            write!(content, "{block}\n").expect("writing to a String cannot fail");
+            writeln!(content, "{block}").expect("writing to a String cannot fail");
         }
         let content = format!("{}\n", content.trim_end());
         if content != stored {

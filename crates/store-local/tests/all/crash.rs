@@ -60,27 +60,23 @@ fn child() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
     runtime.expect("a runtime").block_on(async {
         let (store, _) = open(Path::new(&folder), &options(engine)).expect("opens");
-        let tasks: Vec<_> = (0..WRITERS)
-            .map(|writer| {
-                let store = store.clone();
-                tokio::spawn(async move {
-                    let all = Range::all(format!("left{writer}").into()).reverse(true).limit(1);
-                    let last = store.range(&all).await.expect("a read");
-                    let mut number = last.first().map_or(0, |entry| {
-                        u64::from_be_bytes(entry.sort[..].try_into().expect("8 bytes")) + 1
-                    });
-                    loop {
-                        let version = write_one(&store, writer, number).await;
-                        let line = format!("\nack {writer} {number} {version}\n");
-                        std::io::stdout().write_all(line.as_bytes()).expect("the parent listens");
-                        number += 1;
-                    }
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.expect("no panic");
+        for writer in 0..WRITERS {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let all = Range::all(format!("left{writer}").into()).reverse(true).limit(1);
+                let last = store.range(&all).await.expect("a read");
+                let mut number = last.first().map_or(0, |entry| {
+                    u64::from_be_bytes(entry.sort[..].try_into().expect("8 bytes")) + 1
+                });
+                loop {
+                    let version = write_one(&store, writer, number).await;
+                    let line = format!("\nack {writer} {number} {version}\n");
+                    std::io::stdout().write_all(line.as_bytes()).expect("the parent listens");
+                    number += 1;
+                }
+            });
         }
+        std::future::pending::<()>().await;
     });
 }
 

@@ -1,6 +1,8 @@
 //! The embedded store: every engine passes the suite, survives kills and faults, and says what is
 //! wrong with a directory.
 
+#![allow(clippy::unwrap_used)] // tests, and what they call
+
 mod crash;
 mod directory;
 mod faults;

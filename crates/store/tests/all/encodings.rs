@@ -31,7 +31,8 @@ fn wide() -> impl Strategy<Value = Wide> {
 }
 
 fn rest() -> impl Strategy<Value = Rest> {
-    let account = (0_u64..=999_999_999_999).prop_map(|id| AccountId::from_u64(id).unwrap());
+    let account =
+        (0_u64..=999_999_999_999).prop_map(|id| AccountId::from_u64(id).expect("twelve digits"));
     let position =
         (any::<u64>(), any::<u16>()).prop_map(|(version, index)| Position { version, index });
     let time = number().prop_map(Timestamp::from_millis);
