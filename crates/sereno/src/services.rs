@@ -7,5 +7,5 @@ use sereno_store::Store;
 
 pub fn register(cloud: CloudBuilder, store: &Arc<dyn Store>, server_key: [u8; 32]) -> CloudBuilder {
     let _ = (store, server_key);
-    cloud.service(sereno_dynamodb::service())
+    cloud.service(sereno_apigateway::service()).service(sereno_dynamodb::service())
 }
