@@ -1,0 +1,5 @@
+//! CloudFormation types.
+use sereno_kernel::Service;
+pub fn all(service: Service) -> Service {
+    service
+}
