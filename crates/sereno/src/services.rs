@@ -6,6 +6,12 @@ use sereno_kernel::CloudBuilder;
 use sereno_store::Store;
 
 pub fn register(cloud: CloudBuilder, store: &Arc<dyn Store>, server_key: [u8; 32]) -> CloudBuilder {
-    let _ = (store, server_key);
-    cloud.service(sereno_apigateway::service()).service(sereno_dynamodb::service())
+    let identities = Arc::new(sereno_iam::Directory::new(Arc::clone(store), server_key));
+    cloud
+        .identities(identities)
+        .service(sereno_apigateway::service())
+        .service(sereno_dynamodb::service())
+        .service(sereno_dynamodb::streams_service())
+        .service(sereno_iam::service())
+        .service(sereno_sts::service())
 }

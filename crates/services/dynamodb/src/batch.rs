@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sereno_api_dynamodb as api;
 use sereno_ddbexpr::encode::encode_item;
 use sereno_ddbexpr::{Item, Projection};
-use sereno_kernel::{Access, Ctx, Result};
+use sereno_kernel::{Ctx, Result};
 use sereno_store::{Batch, Check, StoreError};
 
 use crate::access::Touched;
@@ -335,9 +335,4 @@ async fn run_writes(
         }
     }
     Ok(usage)
-}
-
-/// For the service's table of contents: batches judge each table themselves.
-pub fn access() -> Access {
-    Access::authenticated()
 }

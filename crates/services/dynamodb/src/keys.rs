@@ -8,7 +8,7 @@
 
 use md5::{Digest as _, Md5};
 use sereno_ddbexpr::encode::{key_part, key_part_prefix};
-use sereno_ddbexpr::{Item, Number, Value};
+use sereno_ddbexpr::{Item, Number, Value, limits};
 use sha2::Sha256;
 
 use crate::table::KeySchema;
@@ -24,8 +24,20 @@ pub fn primary(schema: &KeySchema, item: &Item) -> Option<Vec<u8>> {
     Some(key)
 }
 
-/// The sort key of an item in an index; `None` if the item does not belong there.
+/// The sort key of an item in an index; `None` if the item does not belong there: it lacks a key
+/// attribute, or one has a value that no key can have (an item older than the index).
 pub fn in_index(index: &KeySchema, table: &KeySchema, item: &Item) -> Option<Vec<u8>> {
+    for (at, attribute) in index.attributes().enumerate() {
+        let value = item.get(&attribute.name)?;
+        let max = if at < index.hash.len() {
+            limits::PARTITION_KEY_BYTES_MAX
+        } else {
+            limits::SORT_KEY_BYTES_MAX
+        };
+        if !matches!(value, Value::N(_)) && !(1..=max).contains(&value.size()) {
+            return None;
+        }
+    }
     let mut key = Vec::with_capacity(96);
     spread(index, item, &mut key)?;
     parts(index, item, &mut key)?;

@@ -23,10 +23,14 @@ mod keys;
 mod page;
 mod policy;
 mod query;
+mod resource_properties;
+mod resources;
 mod scan;
 mod selection;
 mod settings;
 mod state;
+mod stream_convert;
+mod streams;
 mod table;
 mod tables;
 mod tags;
@@ -37,6 +41,7 @@ mod tokens;
 mod transact;
 mod ttl;
 mod update_rules;
+mod update_table;
 mod write;
 
 use std::sync::Arc;
@@ -77,7 +82,7 @@ macro_rules! table_name {
 }
 
 table_name! {
-    CreateTableInput DescribeTableInput DeleteTableInput DescribeTimeToLiveInput UpdateTimeToLiveInput
+    CreateTableInput UpdateTableInput DescribeTableInput DeleteTableInput DescribeTimeToLiveInput UpdateTimeToLiveInput
     DescribeContinuousBackupsInput UpdateContinuousBackupsInput DescribeContributorInsightsInput
     DescribeKinesisStreamingDestinationInput
 }
@@ -85,6 +90,11 @@ table_name! {
 /// Data operations judge their access themselves, with the table's keys at hand.
 fn self_judged<T>(_: &Ctx, _: &T) -> Access {
     Access::authenticated()
+}
+
+/// DynamoDB Streams: a service of its own on the wire, part of the same on AWS's bill.
+pub fn streams_service() -> Service {
+    streams::service()
 }
 
 pub fn service() -> Service {
@@ -104,10 +114,12 @@ pub fn service() -> Service {
     let guard = Arc::clone(&engine);
     service
         .resource_policy(move |ctx, arn| policy::guard(Arc::clone(&guard), ctx, arn))
+        .resource(resources::table(Arc::clone(&engine)))
         .task(tasks::purge_task())
         .task(tasks::backfill_task(Arc::clone(&engine)))
         .task(tasks::expire_task(Arc::clone(&engine)))
         .task(tasks::tally_task(Arc::clone(&engine)))
+        .task(tasks::trim_task())
         .task(ttl::fill_task(engine))
         .task(tokens::task())
 }
@@ -118,6 +130,10 @@ fn on_tables(service: Service, engine: &Arc<Engine>) -> Service {
         .on::<api::DescribeTable>(
             on_table!("dynamodb:DescribeTable"),
             with!(engine, tables::describe),
+        )
+        .on::<api::UpdateTable>(
+            on_table!("dynamodb:UpdateTable"),
+            with!(engine, update_table::update),
         )
         .on::<api::DeleteTable>(on_table!("dynamodb:DeleteTable"), with!(engine, tables::delete))
         .on::<api::ListTables>(|_, _| access::anything("dynamodb:ListTables"), tables::list)
@@ -141,6 +157,10 @@ fn on_tables(service: Service, engine: &Arc<Engine>) -> Service {
         .on::<api::DescribeContinuousBackups>(
             on_table!("dynamodb:DescribeContinuousBackups"),
             with!(engine, settings::describe_backups),
+        )
+        .on::<api::UpdateContinuousBackups>(
+            on_table!("dynamodb:UpdateContinuousBackups"),
+            settings::update_backups,
         )
         .on::<api::DescribeContributorInsights>(
             on_table!("dynamodb:DescribeContributorInsights"),

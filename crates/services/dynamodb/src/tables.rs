@@ -62,9 +62,21 @@ pub async fn insert(ctx: &Ctx, record: &TableRecord) -> Result<()> {
         }
         TABLES.put(txn, scope, name, record);
         if let Some(stream) = &record.stream {
-            STREAMS.put(txn, scope, &(name, stream.label.as_str()), &entry(record, stream));
+            put_stream(ctx, txn, record, stream);
         }
     })
+}
+
+/// Makes a stream known, and has its old records removed for as long as it lives.
+pub fn put_stream(
+    ctx: &Ctx,
+    write: &mut impl sereno_store::Write,
+    record: &TableRecord,
+    stream: &StreamRecordOf,
+) {
+    let key = (record.name.as_str(), stream.label.as_str());
+    STREAMS.put(write, ctx.scope(), &key, &entry(record, stream));
+    tasks::trim(ctx, write, &record.name, &stream.label);
 }
 
 pub fn new_stream(ctx: &Ctx, view: ViewType) -> StreamRecordOf {

@@ -12,7 +12,7 @@ use sereno_store::{Batch, Check, Key, Range, Record, Scope, StoreError, Write, r
 use crate::errors;
 use crate::keys;
 use crate::state::{
-    COUNTS, IndexState, SIZES, STREAM_RECORDS, STREAMS, TABLES, TTL_INDEX, TTL_TABLES, TableRecord,
+    COUNTS, IndexState, SIZES, STREAM_RECORDS, STREAMS, TTL_INDEX, TTL_TABLES, TableRecord,
 };
 use crate::table::{Engine, Table, Target};
 use crate::tables;
@@ -90,6 +90,23 @@ pub fn backfill_task(engine: Arc<Engine>) -> TaskKind {
     })
 }
 
+/// Fills the index of a table that is being created, for a caller that waits for it.
+pub async fn fill_now(engine: &Engine, ctx: &Ctx, name: &str) -> Result<()> {
+    let target = Target { name: name.to_owned(), account: ctx.account(), region: ctx.region() };
+    let Some(table) = engine.load(ctx, &target).await? else { return Ok(()) };
+    let creating = |index: &&crate::table::Index| index.record.state == IndexState::Creating;
+    for index in table.indexes.iter().filter(creating) {
+        let mut work = BackfillWork {
+            table: name.to_owned(),
+            table_id: table.record.id.clone(),
+            index: index.record.number,
+            after: None,
+        };
+        while matches!(fill_piece(engine, ctx, &mut work).await?, Piece::More) {}
+    }
+    Ok(())
+}
+
 enum Piece {
     More,
     Last,
@@ -121,11 +138,7 @@ async fn fill_piece(engine: &Engine, ctx: &Ctx, work: &mut BackfillWork) -> Resu
     let (mut count, mut bytes) = (0, 0);
     for entry in entries {
         let item = decode_item(&entry.value).map_err(errors::corrupt)?;
-        let fits = index.keys.attributes().all(|attribute| {
-            item.get(&attribute.name).is_none_or(|value| value.kind() == attribute.kind)
-        });
-        let place = keys::in_index(&index.keys, &table.keys, &item).filter(|_| fits);
-        if let Some(sort) = place {
+        if let Some(sort) = keys::in_index(&index.keys, &table.keys, &item) {
             let part = index.project(&table.keys, &item);
             count += 1;
             bytes += part.size() as i64;
@@ -264,9 +277,30 @@ record! {
     }
 }
 
+const TRIM: &str = "dynamodb.trim-stream";
+const TRIM_EVERY: Duration = Duration::from_secs(3600);
+
+/// Has a stream's old records removed, every hour until the stream itself is gone.
+pub fn trim(ctx: &Ctx, write: &mut dyn Write, table: &str, label: &str) {
+    let work = StreamWork { table: table.to_owned(), label: label.to_owned() };
+    let due = ctx.now().plus(TRIM_EVERY);
+    sereno_kernel::task::schedule(ctx, write, TRIM, due, work.to_bytes());
+}
+
+pub fn trim_task() -> TaskKind {
+    TaskKind::new(TRIM, |ctx: Ctx, task: Task| async move {
+        let work = StreamWork::decode(&task.payload)?;
+        if trim_stream(&ctx, &work.table, &work.label).await? {
+            Ok(Outcome::Again { at: ctx.now().plus(TRIM_EVERY), payload: None })
+        } else {
+            Ok(Outcome::Done)
+        }
+    })
+}
+
 /// Forgets the records of one stream that are a day old, and the stream itself when it has ended.
-/// Answers when to look again.
-pub async fn trim_stream(ctx: &Ctx, table: &str, label: &str) -> Result<bool> {
+/// Whether it is still there.
+async fn trim_stream(ctx: &Ctx, table: &str, label: &str) -> Result<bool> {
     const DAY_MS: i64 = 24 * 3600 * 1000;
     const RECORDS: usize = 1000;
     let Some(stream) = STREAMS.get(ctx.store(), ctx.scope(), &(table, label)).await? else {
@@ -298,9 +332,4 @@ pub async fn trim_stream(ctx: &Ctx, table: &str, label: &str) -> Result<bool> {
         ctx.store().commit(batch).await?;
     }
     Ok(!over)
-}
-
-/// Whether a table of this name is there, for tasks that outlive tables.
-pub async fn table_exists(ctx: &Ctx, name: &str) -> Result<bool> {
-    Ok(TABLES.get(ctx.store(), ctx.scope(), name).await?.is_some())
 }

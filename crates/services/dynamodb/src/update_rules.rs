@@ -84,11 +84,17 @@ pub fn check_nested_keys<'a>(table: &Table, paths: impl Iterator<Item = &'a Path
 /// The item after the update.
 pub fn apply(table: &Table, edit: &Edit, key: &Item, old: Option<&Item>) -> Result<Item> {
     let new = edit.apply(key, old)?;
+    // Values that were there before the index was may stay as they are.
+    let before = |name: &str| old.and_then(|old| old.get(name));
+    let changed: Item = new
+        .iter()
+        .filter(|(name, value)| before(name) != Some(value))
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
     for index in &table.indexes {
         for attribute in index.keys.attributes() {
-            let Some(value) = new.get(&attribute.name) else { continue };
-            let before = old.and_then(|old| old.get(&attribute.name));
-            if value.kind() != attribute.kind && before != Some(value) {
+            let value = changed.get(&attribute.name);
+            if value.is_some_and(|value| value.kind() != attribute.kind) {
                 return Err(errors::validation(
                     "The update expression attempted to update the secondary index key to \
                      unsupported type",
@@ -96,6 +102,6 @@ pub fn apply(table: &Table, edit: &Edit, key: &Item, old: Option<&Item>) -> Resu
             }
         }
     }
-    check_index_keys(table, &new)?;
+    check_index_keys(table, &changed)?;
     Ok(new)
 }
