@@ -1,1 +1,81 @@
+//! AWS Lambda: functions, their versions and aliases, who may invoke them, and running them.
+//!
+//! Invariants: a published version never changes; `revision_id` changes with every change of what it stands on, and
+//! the sandbox reuses an instance only for the same revision; code is stored before the record that names it.
 
+mod access;
+mod account;
+mod alias;
+mod code;
+mod concurrency;
+mod configuration;
+mod errors;
+mod function;
+mod names;
+mod permission;
+mod plane;
+mod resources;
+mod rules;
+mod state;
+mod tag;
+mod version;
+
+use std::sync::Arc;
+
+use sereno_api_lambda as api;
+use sereno_kernel::Service;
+
+/// The table of contents.
+pub fn service() -> Service {
+    let guards = Arc::new(permission::Guards::default());
+    Service::new(&api::SERVICE)
+        .on::<api::CreateFunction>(access::create_function, function::create)
+        .on::<api::GetFunction>(access::get_function, function::get)
+        .on::<api::GetFunctionConfiguration>(
+            access::get_function_configuration,
+            function::get_configuration,
+        )
+        .on::<api::ListFunctions>(access::list_functions, function::list)
+        .on::<api::UpdateFunctionCode>(access::update_function_code, function::update_code)
+        .on::<api::UpdateFunctionConfiguration>(
+            access::update_function_configuration,
+            function::update_configuration,
+        )
+        .on::<api::DeleteFunction>(access::delete_function, function::delete)
+        .on::<api::PublishVersion>(access::publish_version, version::publish)
+        .on::<api::ListVersionsByFunction>(access::list_versions, version::list)
+        .on::<api::CreateAlias>(access::create_alias, alias::create)
+        .on::<api::GetAlias>(access::get_alias, alias::get)
+        .on::<api::UpdateAlias>(access::update_alias, alias::update)
+        .on::<api::DeleteAlias>(access::delete_alias, alias::delete)
+        .on::<api::ListAliases>(access::list_aliases, alias::list)
+        .on::<api::AddPermission>(access::add_permission, permission::add)
+        .on::<api::RemovePermission>(access::remove_permission, permission::remove)
+        .on::<api::GetPolicy>(access::get_policy, permission::get)
+        .on::<api::PutFunctionConcurrency>(access::put_concurrency, concurrency::put)
+        .on::<api::GetFunctionConcurrency>(access::get_concurrency, concurrency::get)
+        .on::<api::DeleteFunctionConcurrency>(access::delete_concurrency, concurrency::delete)
+        .on::<api::GetAccountSettings>(access::get_account_settings, account::settings)
+        .on::<api::GetRuntimeManagementConfig>(
+            access::get_runtime_management_config,
+            configuration::runtime_management,
+        )
+        .on::<api::GetFunctionCodeSigningConfig>(
+            access::get_code_signing_config,
+            configuration::code_signing,
+        )
+        .on::<api::GetFunctionRecursionConfig>(
+            access::get_recursion_config,
+            configuration::recursion,
+        )
+        .on::<api::ListTags>(access::list_tags, tag::list)
+        .on::<api::TagResource>(access::tag_resource, tag::add)
+        .on::<api::UntagResource>(access::untag_resource, tag::remove)
+        .resource_policy(move |ctx, arn| Arc::clone(&guards).guard(ctx, arn))
+        .data_plane(plane::Plane)
+        .violations(errors::violations)
+        .resource(resources::function())
+        .resource(resources::version())
+        .resource(resources::alias())
+        .resource(resources::permission())
+}

@@ -1,0 +1,106 @@
+//! What each operation needs to be allowed.
+//! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html>
+
+use sereno_api_lambda as api;
+use sereno_kernel::{Access, Ctx};
+
+use crate::names::{FunctionName, function_arn};
+
+fn function(ctx: &Ctx, action: &'static str, name: &str, qualifier: Option<&str>) -> Access {
+    let parsed = FunctionName::parse(name);
+    let qualifier = qualifier.or(parsed.qualifier.as_deref());
+    Access::new(action, function_arn(&parsed.place(ctx), &parsed.name, qualifier))
+}
+
+/// Giving a role to a function needs the right to pass that role.
+fn passing(access: Access, role: &str) -> Access {
+    access
+        .and("iam:PassRole", role)
+        .condition("iam:PassedToService", vec!["lambda.amazonaws.com".to_owned()])
+}
+
+/// One function per operation whose input names a function, without or with a qualifier.
+macro_rules! on_function {
+    ($($name:ident($input:ident) => $action:literal;)*) => {
+        $(pub fn $name(ctx: &Ctx, input: &api::$input) -> Access {
+            function(ctx, $action, &input.function_name, None)
+        })*
+    };
+}
+
+macro_rules! on_qualified {
+    ($($name:ident($input:ident) => $action:literal;)*) => {
+        $(pub fn $name(ctx: &Ctx, input: &api::$input) -> Access {
+            function(ctx, $action, &input.function_name, input.qualifier.as_deref())
+        })*
+    };
+}
+
+on_function! {
+    update_function_code(UpdateFunctionCodeInput) => "lambda:UpdateFunctionCode";
+    publish_version(PublishVersionInput) => "lambda:PublishVersion";
+    list_versions(ListVersionsByFunctionInput) => "lambda:ListVersionsByFunction";
+    create_alias(CreateAliasInput) => "lambda:CreateAlias";
+    get_alias(GetAliasInput) => "lambda:GetAlias";
+    update_alias(UpdateAliasInput) => "lambda:UpdateAlias";
+    delete_alias(DeleteAliasInput) => "lambda:DeleteAlias";
+    list_aliases(ListAliasesInput) => "lambda:ListAliases";
+    put_concurrency(PutFunctionConcurrencyInput) => "lambda:PutFunctionConcurrency";
+    get_concurrency(GetFunctionConcurrencyInput) => "lambda:GetFunctionConcurrency";
+    delete_concurrency(DeleteFunctionConcurrencyInput) => "lambda:DeleteFunctionConcurrency";
+    get_code_signing_config(GetFunctionCodeSigningConfigInput)
+        => "lambda:GetFunctionCodeSigningConfig";
+    get_recursion_config(GetFunctionRecursionConfigInput) => "lambda:GetFunctionRecursionConfig";
+}
+
+on_qualified! {
+    get_function(GetFunctionInput) => "lambda:GetFunction";
+    get_function_configuration(GetFunctionConfigurationInput)
+        => "lambda:GetFunctionConfiguration";
+    delete_function(DeleteFunctionInput) => "lambda:DeleteFunction";
+    add_permission(AddPermissionInput) => "lambda:AddPermission";
+    remove_permission(RemovePermissionInput) => "lambda:RemovePermission";
+    get_policy(GetPolicyInput) => "lambda:GetPolicy";
+    get_runtime_management_config(GetRuntimeManagementConfigInput)
+        => "lambda:GetRuntimeManagementConfig";
+}
+
+pub fn create_function(ctx: &Ctx, input: &api::CreateFunctionInput) -> Access {
+    passing(function(ctx, "lambda:CreateFunction", &input.function_name, None), &input.role)
+}
+
+pub fn update_function_configuration(
+    ctx: &Ctx,
+    input: &api::UpdateFunctionConfigurationInput,
+) -> Access {
+    let access = function(ctx, "lambda:UpdateFunctionConfiguration", &input.function_name, None);
+    match &input.role {
+        Some(role) => passing(access, role),
+        None => access,
+    }
+}
+
+pub fn list_functions(_: &Ctx, _: &api::ListFunctionsInput) -> Access {
+    Access::new("lambda:ListFunctions", "*")
+}
+
+pub fn get_account_settings(_: &Ctx, _: &api::GetAccountSettingsInput) -> Access {
+    Access::new("lambda:GetAccountSettings", "*")
+}
+
+pub fn list_tags(_: &Ctx, input: &api::ListTagsInput) -> Access {
+    Access::new("lambda:ListTags", input.resource.clone())
+}
+
+pub fn tag_resource(_: &Ctx, input: &api::TagResourceInput) -> Access {
+    let mut access = Access::new("lambda:TagResource", input.resource.clone());
+    for (key, value) in &input.tags {
+        access = access.condition(format!("aws:RequestTag/{key}"), vec![value.clone()]);
+    }
+    access.condition("aws:TagKeys", input.tags.keys().cloned().collect())
+}
+
+pub fn untag_resource(_: &Ctx, input: &api::UntagResourceInput) -> Access {
+    Access::new("lambda:UntagResource", input.resource.clone())
+        .condition("aws:TagKeys", input.tag_keys.clone())
+}

@@ -1,0 +1,68 @@
+//! Reserved concurrency: how many invocations of a function may run at once, taken from the account's share.
+
+use sereno_api_lambda as api;
+use sereno_kernel::{Ctx, Error, Result};
+use sereno_store::{Read, transact};
+
+use crate::errors;
+use crate::names::FunctionName;
+use crate::state::{HEADS, NO_RESERVATION, head};
+
+/// AWS's default limit of an account and region.
+pub const ACCOUNT_CONCURRENCY: i64 = 1000;
+/// What must be left for functions without a reservation.
+const UNRESERVED_MIN: i64 = 100;
+
+/// The sum of all reservations but that of `except`.
+pub async fn reserved<R: Read + ?Sized>(ctx: &Ctx, read: &R, except: &str) -> Result<i64> {
+    let heads = HEADS.list(ctx.scope(), ()).read(read).await?;
+    let others = heads.iter().filter(|(name, _)| name != except);
+    Ok(others.map(|(_, head)| head.reserved_concurrency.max(0)).sum())
+}
+
+pub async fn put(
+    ctx: Ctx,
+    input: api::PutFunctionConcurrencyInput,
+) -> Result<api::PutFunctionConcurrencyOutput> {
+    let wanted = i64::from(input.reserved_concurrent_executions);
+    set(&ctx, &input.function_name, wanted).await?;
+    Ok(api::PutFunctionConcurrencyOutput {
+        reserved_concurrent_executions: Some(input.reserved_concurrent_executions),
+    })
+}
+
+async fn set(ctx: &Ctx, name: &str, wanted: i64) -> Result<()> {
+    let name = FunctionName::parse(name);
+    let ctx = name.place(ctx);
+    let name = name.name.as_str();
+    transact!(ctx.store(), Error, |txn| {
+        let mut head = head(&ctx, txn, name).await?;
+        if wanted > 0 {
+            let left = ACCOUNT_CONCURRENCY - reserved(&ctx, txn, name).await? - wanted;
+            if left < UNRESERVED_MIN {
+                return Err(errors::unreserved_concurrency_too_low(UNRESERVED_MIN));
+            }
+        }
+        head.reserved_concurrency = wanted;
+        HEADS.put(txn, ctx.scope(), name, &head);
+    })
+}
+
+pub async fn get(
+    ctx: Ctx,
+    input: api::GetFunctionConcurrencyInput,
+) -> Result<api::GetFunctionConcurrencyOutput> {
+    let name = FunctionName::parse(&input.function_name);
+    let ctx = name.place(&ctx);
+    let head = head(&ctx, ctx.store(), &name.name).await?;
+    let reserved = i32::try_from(head.reserved_concurrency).ok().filter(|number| *number >= 0);
+    Ok(api::GetFunctionConcurrencyOutput { reserved_concurrent_executions: reserved })
+}
+
+pub async fn delete(
+    ctx: Ctx,
+    input: api::DeleteFunctionConcurrencyInput,
+) -> Result<api::DeleteFunctionConcurrencyOutput> {
+    set(&ctx, &input.function_name, NO_RESERVATION).await?;
+    Ok(api::DeleteFunctionConcurrencyOutput::default())
+}

@@ -1,0 +1,396 @@
+//! Functions: create, read, change, delete.
+
+use sereno_api_lambda as api;
+use sereno_kernel::{Ctx, Error, Kind, Result};
+use sereno_store::transact;
+
+use crate::code::{self, Source};
+use crate::configuration::describe;
+use crate::names::{FunctionName, LATEST, resolve};
+use crate::state::{
+    ALIASES, FUNCTIONS, FunctionRecord, HEADS, HeadRecord, NO_RESERVATION, POLICIES, head,
+    version_key,
+};
+use crate::{errors, rules, state, version};
+
+const MEMORY_MB: u32 = 128;
+const TIMEOUT_S: u32 = 3;
+const EPHEMERAL_STORAGE_MB: u32 = 512;
+/// The most that ListFunctions answers at once, whatever is asked for.
+pub const PAGE_MAX: i32 = 50;
+
+pub async fn create(
+    ctx: Ctx,
+    input: api::CreateFunctionInput,
+) -> Result<api::CreateFunctionOutput> {
+    let name = FunctionName::parse(&input.function_name);
+    rules::check_create(&input)?;
+    if HEADS.get(ctx.store(), ctx.scope(), name.name.as_str()).await?.is_some() {
+        return Err(errors::function_exists(&name.name));
+    }
+    check_role(&ctx, &input.role).await?;
+    let mut record = FunctionRecord {
+        name: name.name.clone(),
+        version: LATEST.to_owned(),
+        runtime: text(input.runtime.as_ref().map(api::Runtime::as_str)),
+        role: input.role.clone(),
+        memory_mb: MEMORY_MB,
+        timeout_s: TIMEOUT_S,
+        ephemeral_storage_mb: EPHEMERAL_STORAGE_MB,
+        architecture: architecture(input.architectures.as_deref()).unwrap_or("x86_64").to_owned(),
+        tracing: "PassThrough".to_owned(),
+        snap_start: "None".to_owned(),
+        log_format: "Text".to_owned(),
+        log_group: format!("/aws/lambda/{}", name.name),
+        ..Default::default()
+    };
+    configure(&mut record, &settings_of_create(&input))?;
+    record.code = code::accept(&ctx, &source(&input.code)).await?;
+    touch(&ctx, &mut record);
+    let head = HeadRecord {
+        name: name.name.clone(),
+        tags: input.tags.clone().unwrap_or_default(),
+        reserved_concurrency: NO_RESERVATION,
+        created_ms: ctx.now().millis(),
+        ..Default::default()
+    };
+    let publish = input.publish == Some(true);
+    let shown = transact!(ctx.store(), Error, |txn| {
+        if HEADS.get(txn, ctx.scope(), name.name.as_str()).await?.is_some() {
+            return Err(errors::function_exists(&name.name));
+        }
+        let mut head = head.clone();
+        let mut shown = record.clone();
+        FUNCTIONS.put(txn, ctx.scope(), &(name.name.as_str(), LATEST), &record);
+        if publish {
+            shown = version::write_next(&ctx, txn, &mut head, &record, &record.description);
+        }
+        HEADS.put(txn, ctx.scope(), name.name.as_str(), &head);
+        shown
+    })?;
+    let qualifier = publish.then_some(shown.version.as_str());
+    Ok(describe(&ctx, &shown, qualifier))
+}
+
+fn text(value: Option<&str>) -> String {
+    value.unwrap_or_default().to_owned()
+}
+
+fn source(code: &api::FunctionCode) -> Source<'_> {
+    Source {
+        zip_file: code.zip_file.as_ref(),
+        s3_bucket: code.s3_bucket.as_deref(),
+        s3_key: code.s3_key.as_deref(),
+        s3_object_version: code.s3_object_version.as_deref(),
+    }
+}
+
+fn architecture(given: Option<&[api::Architecture]>) -> Option<&str> {
+    given.and_then(<[_]>::first).map(api::Architecture::as_str)
+}
+
+/// New revision, new time: whatever was changed.
+pub fn touch(ctx: &Ctx, record: &mut FunctionRecord) {
+    record.revision_id = ctx.random_uuid();
+    record.last_modified_ms = ctx.now().millis();
+}
+
+/// Lambda itself must be able to assume the role.
+async fn check_role(ctx: &Ctx, role: &str) -> Result<()> {
+    match ctx.assume(role, "sereno-check", "lambda.amazonaws.com").await {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::Internal) => Err(error),
+        Err(_) => Err(errors::role_cannot_be_assumed()),
+    }
+}
+
+/// The settings that create and update have in common; `None` leaves one as it is.
+#[derive(Default)]
+struct Settings<'a> {
+    description: Option<&'a String>,
+    handler: Option<&'a String>,
+    timeout: Option<i32>,
+    memory_size: Option<i32>,
+    vpc_config: Option<&'a api::VpcConfig>,
+    environment: Option<&'a api::Environment>,
+    tracing_config: Option<&'a api::TracingConfig>,
+    ephemeral_storage: Option<&'a api::EphemeralStorage>,
+    snap_start: Option<&'a api::SnapStart>,
+    logging_config: Option<&'a api::LoggingConfig>,
+}
+
+fn settings_of_create(input: &api::CreateFunctionInput) -> Settings<'_> {
+    Settings {
+        description: input.description.as_ref(),
+        handler: input.handler.as_ref(),
+        timeout: input.timeout,
+        memory_size: input.memory_size,
+        vpc_config: input.vpc_config.as_ref(),
+        environment: input.environment.as_ref(),
+        tracing_config: input.tracing_config.as_ref(),
+        ephemeral_storage: input.ephemeral_storage.as_ref(),
+        snap_start: input.snap_start.as_ref(),
+        logging_config: input.logging_config.as_ref(),
+    }
+}
+
+fn settings_of_update(input: &api::UpdateFunctionConfigurationInput) -> Settings<'_> {
+    Settings {
+        description: input.description.as_ref(),
+        handler: input.handler.as_ref(),
+        timeout: input.timeout,
+        memory_size: input.memory_size,
+        vpc_config: input.vpc_config.as_ref(),
+        environment: input.environment.as_ref(),
+        tracing_config: input.tracing_config.as_ref(),
+        ephemeral_storage: input.ephemeral_storage.as_ref(),
+        snap_start: input.snap_start.as_ref(),
+        logging_config: input.logging_config.as_ref(),
+    }
+}
+
+fn configure(record: &mut FunctionRecord, settings: &Settings<'_>) -> Result<()> {
+    let set = |field: &mut String, value: Option<&str>| {
+        if let Some(value) = value {
+            value.clone_into(field);
+        }
+    };
+    let number = |field: &mut u32, value: Option<i32>| {
+        // The model's bounds were checked: never negative.
+        if let Some(value) = value.and_then(|value| u32::try_from(value).ok()) {
+            *field = value;
+        }
+    };
+    set(&mut record.description, settings.description.map(String::as_str));
+    set(&mut record.handler, settings.handler.map(String::as_str));
+    number(&mut record.timeout_s, settings.timeout);
+    number(&mut record.memory_mb, settings.memory_size);
+    number(&mut record.ephemeral_storage_mb, settings.ephemeral_storage.map(|s| s.size));
+    if let Some(vpc) = settings.vpc_config {
+        record.subnet_ids = vpc.subnet_ids.clone().unwrap_or_default();
+        record.security_group_ids = vpc.security_group_ids.clone().unwrap_or_default();
+    }
+    if let Some(environment) = settings.environment {
+        let variables = environment.variables.clone().unwrap_or_default();
+        rules::check_environment(&variables)?;
+        record.has_environment = !variables.is_empty();
+        record.environment = variables;
+    }
+    let mode = settings.tracing_config.and_then(|tracing| tracing.mode.as_ref());
+    set(&mut record.tracing, mode.map(api::TracingMode::as_str));
+    let snap_start = settings.snap_start.and_then(|snap| snap.apply_on.as_ref());
+    set(&mut record.snap_start, snap_start.map(api::SnapStartApplyOn::as_str));
+    if let Some(logging) = settings.logging_config {
+        set(&mut record.log_format, logging.log_format.as_ref().map(api::LogFormat::as_str));
+        set(&mut record.log_group, logging.log_group.as_deref());
+        let application = logging.application_log_level.as_ref();
+        set(&mut record.application_log_level, application.map(api::ApplicationLogLevel::as_str));
+        let system = logging.system_log_level.as_ref();
+        set(&mut record.system_log_level, system.map(api::SystemLogLevel::as_str));
+    }
+    Ok(())
+}
+
+pub async fn get(ctx: Ctx, input: api::GetFunctionInput) -> Result<api::GetFunctionOutput> {
+    let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
+    let ctx = name.place(&ctx);
+    let found = resolve(&ctx, ctx.store(), &name, 1.0).await?;
+    let head = head(&ctx, ctx.store(), &name.name).await?;
+    let reserved = i32::try_from(head.reserved_concurrency).ok().filter(|n| *n >= 0);
+    Ok(api::GetFunctionOutput {
+        code: Some(api::FunctionCodeLocation {
+            repository_type: Some("S3".to_owned()),
+            location: Some(code::link(&ctx, &found.function)),
+            ..Default::default()
+        }),
+        configuration: Some(describe(&ctx, &found.function, name.qualifier.as_deref())),
+        tags: (!head.tags.is_empty()).then_some(head.tags),
+        concurrency: reserved
+            .map(|reserved| api::Concurrency { reserved_concurrent_executions: Some(reserved) }),
+        ..Default::default()
+    })
+}
+
+pub async fn get_configuration(
+    ctx: Ctx,
+    input: api::GetFunctionConfigurationInput,
+) -> Result<api::GetFunctionConfigurationOutput> {
+    let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
+    let ctx = name.place(&ctx);
+    let found = resolve(&ctx, ctx.store(), &name, 1.0).await?;
+    Ok(describe(&ctx, &found.function, name.qualifier.as_deref()))
+}
+
+pub async fn list(ctx: Ctx, input: api::ListFunctionsInput) -> Result<api::ListFunctionsOutput> {
+    let limit =
+        usize::try_from(input.max_items.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX)).unwrap_or(1);
+    let every_version = input.function_version == Some(api::FunctionVersion::All);
+    let mut listing = HEADS.list(ctx.scope(), ()).limit(limit + 1);
+    if let Some(marker) = &input.marker {
+        listing = listing.after(marker.as_str());
+    }
+    let mut heads = listing.read(ctx.store()).await?;
+    let more = heads.len() > limit;
+    heads.truncate(limit);
+    let mut functions = Vec::new();
+    for (name, _) in &heads {
+        for (_, record) in FUNCTIONS.list(ctx.scope(), (name.as_str(),)).read(ctx.store()).await? {
+            if record.version == LATEST || every_version {
+                let qualifier = every_version.then_some(record.version.as_str());
+                functions.push(describe(&ctx, &record, qualifier));
+            }
+        }
+    }
+    Ok(api::ListFunctionsOutput {
+        next_marker: heads.last().filter(|_| more).map(|(name, _)| name.clone()),
+        functions: Some(functions),
+    })
+}
+
+pub async fn update_code(
+    ctx: Ctx,
+    input: api::UpdateFunctionCodeInput,
+) -> Result<api::UpdateFunctionCodeOutput> {
+    let name = FunctionName::parse(&input.function_name);
+    let ctx = name.place(&ctx);
+    for (parameter, given) in [
+        ("ImageUri", input.image_uri.is_some()),
+        ("SourceKMSKeyArn", input.source_kms_key_arn.is_some()),
+        ("PublishTo", input.publish_to.is_some()),
+    ] {
+        if given {
+            return Err(errors::not_honoured(parameter));
+        }
+    }
+    let before = state::version(&ctx, ctx.store(), &name.name, LATEST).await?;
+    check_revision(input.revision_id.as_deref(), &before)?;
+    let source = Source {
+        zip_file: input.zip_file.as_ref(),
+        s3_bucket: input.s3_bucket.as_deref(),
+        s3_key: input.s3_key.as_deref(),
+        s3_object_version: input.s3_object_version.as_deref(),
+    };
+    let code = code::accept(&ctx, &source).await?;
+    let change = |record: &mut FunctionRecord| {
+        record.code = code.clone();
+        if let Some(architecture) = architecture(input.architectures.as_deref()) {
+            architecture.clone_into(&mut record.architecture);
+        }
+        Ok(())
+    };
+    if input.dry_run == Some(true) {
+        let mut record = before;
+        change(&mut record)?;
+        return Ok(describe(&ctx, &record, None));
+    }
+    let publish = input.publish == Some(true);
+    change_latest(&ctx, &name.name, input.revision_id.as_deref(), publish, change).await
+}
+
+pub async fn update_configuration(
+    ctx: Ctx,
+    input: api::UpdateFunctionConfigurationInput,
+) -> Result<api::UpdateFunctionConfigurationOutput> {
+    let name = FunctionName::parse(&input.function_name);
+    let ctx = name.place(&ctx);
+    rules::check_update(&input)?;
+    state::version(&ctx, ctx.store(), &name.name, LATEST).await?;
+    if let Some(role) = &input.role {
+        check_role(&ctx, role).await?;
+    }
+    let change = |record: &mut FunctionRecord| {
+        if let Some(role) = &input.role {
+            record.role.clone_from(role);
+        }
+        if let Some(runtime) = &input.runtime {
+            runtime.as_str().clone_into(&mut record.runtime);
+        }
+        configure(record, &settings_of_update(&input))
+    };
+    change_latest(&ctx, &name.name, input.revision_id.as_deref(), false, change).await
+}
+
+fn check_revision(given: Option<&str>, record: &FunctionRecord) -> Result<()> {
+    match given {
+        Some(given) if given != record.revision_id => Err(errors::wrong_revision("GetFunction")),
+        _ => Ok(()),
+    }
+}
+
+/// Changes `$LATEST`, publishes if asked to, and ends the instances of what was before.
+async fn change_latest(
+    ctx: &Ctx,
+    name: &str,
+    revision: Option<&str>,
+    publish: bool,
+    change: impl Fn(&mut FunctionRecord) -> Result<()>,
+) -> Result<api::FunctionConfiguration> {
+    let (latest, shown) = transact!(ctx.store(), Error, |txn| {
+        let mut record = state::version(ctx, txn, name, LATEST).await?;
+        check_revision(revision, &record)?;
+        change(&mut record)?;
+        touch(ctx, &mut record);
+        FUNCTIONS.put(txn, ctx.scope(), &(name, LATEST), &record);
+        let mut shown = record.clone();
+        if publish {
+            let mut head = head(ctx, txn, name).await?;
+            shown = version::publish_latest(ctx, txn, &mut head, &record, None).await?;
+            HEADS.put(txn, ctx.scope(), name, &head);
+        }
+        (record, shown)
+    })?;
+    if let Ok(sandbox) = ctx.sandbox() {
+        let kept = Some(latest.revision_id.as_str());
+        sandbox.retire(ctx.account(), ctx.region(), name, Some(LATEST), kept);
+    }
+    let qualifier = publish.then_some(shown.version.as_str());
+    Ok(describe(ctx, &shown, qualifier))
+}
+
+pub async fn delete(
+    ctx: Ctx,
+    input: api::DeleteFunctionInput,
+) -> Result<api::DeleteFunctionOutput> {
+    let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
+    let ctx = name.place(&ctx);
+    let (name, qualifier) = (name.name.as_str(), name.qualifier.as_deref());
+    match qualifier {
+        Some(LATEST) => return Err(errors::latest_cannot_be_deleted()),
+        Some(qualifier) => delete_version(&ctx, name, qualifier).await?,
+        None => delete_all(&ctx, name).await?,
+    }
+    if let Ok(sandbox) = ctx.sandbox() {
+        sandbox.retire(ctx.account(), ctx.region(), name, qualifier, None);
+    }
+    Ok(api::DeleteFunctionOutput::default())
+}
+
+async fn delete_version(ctx: &Ctx, name: &str, number: &str) -> Result<()> {
+    transact!(ctx.store(), Error, |txn| {
+        state::version(ctx, txn, name, number).await?;
+        for (_, alias) in ALIASES.list(ctx.scope(), (name,)).read(txn).await? {
+            let uses = alias.version == number || alias.other_version.as_deref() == Some(number);
+            if uses {
+                return Err(errors::version_in_use(ctx, name, number, &alias.name));
+            }
+        }
+        FUNCTIONS.delete(txn, ctx.scope(), &(name, version_key(number).as_str()));
+        POLICIES.delete(txn, ctx.scope(), &(name, number));
+    })
+}
+
+async fn delete_all(ctx: &Ctx, name: &str) -> Result<()> {
+    transact!(ctx.store(), Error, |txn| {
+        head(ctx, txn, name).await?;
+        HEADS.delete(txn, ctx.scope(), name);
+        for (key, _) in FUNCTIONS.list(ctx.scope(), (name,)).read(txn).await? {
+            FUNCTIONS.delete(txn, ctx.scope(), &key);
+        }
+        for (key, _) in ALIASES.list(ctx.scope(), (name,)).read(txn).await? {
+            ALIASES.delete(txn, ctx.scope(), &key);
+        }
+        for (key, _) in POLICIES.list(ctx.scope(), (name,)).read(txn).await? {
+            POLICIES.delete(txn, ctx.scope(), &key);
+        }
+    })
+}

@@ -1,0 +1,215 @@
+//! Resource policies: who else may invoke a function, version or alias.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Map, Value, json};
+use sereno_api_lambda as api;
+use sereno_base::{AccountId, Arn, arn};
+use sereno_kernel::{Ctx, Error, ResourceGuard, Result};
+use sereno_policy::{Policy, validate};
+use sereno_store::transact;
+
+use crate::errors;
+use crate::names::{FunctionName, function_arn, resolve};
+use crate::state::{POLICIES, PolicyRecord, head};
+
+const POLICY_BYTES_MAX: usize = 20_480;
+const CACHED_MAX: usize = 4096;
+
+/// Compiled policies by function ARN, each with the revision it was compiled from.
+#[derive(Default)]
+pub struct Guards {
+    compiled: Mutex<HashMap<String, (String, Arc<Policy>)>>,
+}
+
+impl Guards {
+    /// The policy on an ARN, for the kernel to judge with. One that cannot be compiled lets nobody in.
+    pub async fn guard(self: Arc<Self>, ctx: Ctx, resource: String) -> Result<ResourceGuard> {
+        let parsed = Arn::parse(&resource).filter(|arn| arn.resource.starts_with("function:"));
+        if parsed.is_none() {
+            return Ok(ResourceGuard::default());
+        }
+        let name = FunctionName::parse(&resource);
+        let ctx = name.place(&ctx);
+        let key = (name.name.as_str(), name.qualifier.as_deref().unwrap_or_default());
+        let Some(record) = POLICIES.get(ctx.store(), ctx.scope(), &key).await? else {
+            return Ok(ResourceGuard::default());
+        };
+        let known = {
+            let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+            compiled.get(&resource).filter(|(revision, _)| *revision == record.revision_id).cloned()
+        };
+        let policy = match known {
+            Some((_, policy)) => policy,
+            None => {
+                let policy = validate::resource(&document(&record).to_string());
+                let policy = policy.map_err(|malformed| {
+                    Error::internal(format!("the policy of {resource} is malformed: {malformed:?}"))
+                })?;
+                let policy = Arc::new(policy);
+                let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+                if compiled.len() >= CACHED_MAX {
+                    compiled.clear();
+                }
+                compiled.insert(resource, (record.revision_id.clone(), Arc::clone(&policy)));
+                policy
+            }
+        };
+        Ok(ResourceGuard { policy: Some(policy), ..Default::default() })
+    }
+}
+
+fn document(record: &PolicyRecord) -> Value {
+    let statements: Vec<Value> =
+        record.statements.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
+    json!({"Version": "2012-10-17", "Id": "default", "Statement": statements})
+}
+
+pub async fn add(ctx: Ctx, input: api::AddPermissionInput) -> Result<api::AddPermissionOutput> {
+    let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
+    let ctx = name.place(&ctx);
+    let statement = statement(&ctx, &name, &input)?.to_string();
+    let qualifier = name.qualifier.as_deref().unwrap_or_default();
+    transact!(ctx.store(), Error, |txn| {
+        // Also says that there is no such function, version or alias.
+        resolve(&ctx, txn, &name, 1.0).await?;
+        let key = (name.name.as_str(), qualifier);
+        let mut record = POLICIES.get(txn, ctx.scope(), &key).await?.unwrap_or_default();
+        check_revision(input.revision_id.as_deref(), &record)?;
+        if position(&record, &input.statement_id).is_some() {
+            return Err(errors::statement_exists(&input.statement_id));
+        }
+        record.statements.push(statement.clone());
+        record.revision_id = ctx.random_uuid();
+        if document(&record).to_string().len() > POLICY_BYTES_MAX {
+            return Err(errors::policy_too_large());
+        }
+        POLICIES.put(txn, ctx.scope(), &key, &record);
+    })?;
+    Ok(api::AddPermissionOutput { statement: Some(statement) })
+}
+
+fn position(record: &PolicyRecord, id: &str) -> Option<usize> {
+    record.statements.iter().position(|text| {
+        serde_json::from_str::<Value>(text).is_ok_and(|statement| statement["Sid"] == id)
+    })
+}
+
+fn check_revision(given: Option<&str>, record: &PolicyRecord) -> Result<()> {
+    match given {
+        Some(given) if given != record.revision_id => Err(errors::wrong_revision("GetPolicy")),
+        _ => Ok(()),
+    }
+}
+
+/// The statement as AWS writes it.
+fn statement(ctx: &Ctx, name: &FunctionName, input: &api::AddPermissionInput) -> Result<Value> {
+    let mut condition = Map::new();
+    let mut equals = Map::new();
+    let mut put = |key: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            equals.insert(key.to_owned(), json!(value));
+        }
+    };
+    put("AWS:SourceAccount", input.source_account.as_deref());
+    put("aws:PrincipalOrgID", input.principal_org_id.as_deref());
+    put("lambda:EventSourceToken", input.event_source_token.as_deref());
+    let auth = input.function_url_auth_type.as_ref().map(api::FunctionUrlAuthType::as_str);
+    put("lambda:FunctionUrlAuthType", auth);
+    if !equals.is_empty() {
+        condition.insert("StringEquals".to_owned(), Value::Object(equals));
+    }
+    if let Some(source) = &input.source_arn {
+        condition.insert("ArnLike".to_owned(), json!({"AWS:SourceArn": source}));
+    }
+    if let Some(by_url) = input.invoked_via_function_url {
+        let by_url = by_url.to_string();
+        condition.insert("Bool".to_owned(), json!({"lambda:InvokedViaFunctionUrl": by_url}));
+    }
+    let mut statement = Map::new();
+    statement.insert("Sid".to_owned(), json!(input.statement_id));
+    statement.insert("Effect".to_owned(), json!("Allow"));
+    statement.insert("Principal".to_owned(), principal(&input.principal)?);
+    statement.insert("Action".to_owned(), json!(input.action));
+    let resource = function_arn(ctx, &name.name, name.qualifier.as_deref());
+    statement.insert("Resource".to_owned(), json!(resource));
+    if !condition.is_empty() {
+        statement.insert("Condition".to_owned(), Value::Object(condition));
+    }
+    Ok(Value::Object(statement))
+}
+
+fn principal(given: &str) -> Result<Value> {
+    if given == "*" {
+        return Ok(json!("*"));
+    }
+    if let Ok(account) = given.parse::<AccountId>() {
+        return Ok(json!({"AWS": arn("iam", None, Some(account), "root")}));
+    }
+    if given.starts_with("arn:") {
+        return match Arn::parse(given) {
+            Some(_) => Ok(json!({ "AWS": given })),
+            None => Err(errors::principal_invalid()),
+        };
+    }
+    if given.contains('.') && !given.contains(['/', ':', ' ']) {
+        return Ok(json!({ "Service": given }));
+    }
+    Err(errors::principal_invalid())
+}
+
+pub async fn remove(
+    ctx: Ctx,
+    input: api::RemovePermissionInput,
+) -> Result<api::RemovePermissionOutput> {
+    let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
+    let ctx = name.place(&ctx);
+    let key = (name.name.as_str(), name.qualifier.as_deref().unwrap_or_default());
+    transact!(ctx.store(), Error, |txn| {
+        head(&ctx, txn, &name.name).await?;
+        let found = POLICIES.get(txn, ctx.scope(), &key).await?;
+        let mut record = found.ok_or_else(errors::no_policy)?;
+        check_revision(input.revision_id.as_deref(), &record)?;
+        let at = position(&record, &input.statement_id);
+        record
+            .statements
+            .remove(at.ok_or_else(|| errors::statement_not_found(&input.statement_id))?);
+        record.revision_id = ctx.random_uuid();
+        if record.statements.is_empty() {
+            POLICIES.delete(txn, ctx.scope(), &key);
+        } else {
+            POLICIES.put(txn, ctx.scope(), &key, &record);
+        }
+    })?;
+    Ok(api::RemovePermissionOutput::default())
+}
+
+pub async fn get(ctx: Ctx, input: api::GetPolicyInput) -> Result<api::GetPolicyOutput> {
+    let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
+    let ctx = name.place(&ctx);
+    head(&ctx, ctx.store(), &name.name).await?;
+    let key = (name.name.as_str(), name.qualifier.as_deref().unwrap_or_default());
+    let found = POLICIES.get(ctx.store(), ctx.scope(), &key).await?;
+    let record = found.ok_or_else(errors::policy_not_found)?;
+    Ok(api::GetPolicyOutput {
+        policy: Some(document(&record).to_string()),
+        revision_id: Some(record.revision_id),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn principals() {
+        assert_eq!(principal("s3.amazonaws.com").unwrap(), json!({"Service": "s3.amazonaws.com"}));
+        let root = json!({"AWS": "arn:aws:iam::123456789012:root"});
+        assert_eq!(principal("123456789012").unwrap(), root);
+        assert_eq!(principal("*").unwrap(), json!("*"));
+        for bad in ["", "nobody", "arn:aws:iam", "a/b.c"] {
+            assert!(principal(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Lambda's own URLs: links to deployment packages, as GetFunction gives them.
+
+use sereno_base::{Region, percent_decode};
+use sereno_kernel::{BoxFuture, Ctx, DataPlane};
+use sereno_store::read_blob;
+use sereno_wire::{HttpRequest, HttpResponse};
+
+use crate::code;
+use crate::state;
+
+/// As many bytes as a package may have.
+const PACKAGE_BYTES_MAX: usize = 250 << 20;
+
+pub struct Plane;
+
+impl DataPlane for Plane {
+    fn owns(&self, _: &str, path: &str) -> bool {
+        path.starts_with(code::PATH)
+    }
+
+    fn serve(&self, ctx: Ctx, request: HttpRequest) -> BoxFuture<'_, HttpResponse> {
+        Box::pin(async move {
+            match package(&ctx, &request).await {
+                Some(response) => response,
+                None => HttpResponse::new(403)
+                    .with_header("content-type", "text/plain")
+                    .with_body("This link is not valid or no longer so. Call GetFunction again."),
+            }
+        })
+    }
+}
+
+async fn package(ctx: &Ctx, request: &HttpRequest) -> Option<HttpResponse> {
+    let mut pairs = request.query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut parameter = |name: &str| pairs.find(|(key, _)| *key == name).map(|(_, value)| value);
+    let expires = parameter("expires")?.parse().ok()?;
+    if !code::link_holds(ctx, &request.path, expires, parameter("signature")?) {
+        return None;
+    }
+    let mut parts = request.path.strip_prefix(code::PATH)?.split('/');
+    let account = parts.next()?.parse().ok()?;
+    let ctx = ctx.in_account(account).in_region(Region::parse(parts.next()?)?);
+    let (name, version) = (percent_decode(parts.next()?)?, percent_decode(parts.next()?)?);
+    let function = state::version(&ctx, ctx.store(), &name, &version).await.ok()?;
+    let bytes = read_blob(ctx.blobs(), &function.code.blob, PACKAGE_BYTES_MAX).await.ok()?;
+    Some(HttpResponse::new(200).with_header("content-type", "application/zip").with_body(bytes))
+}
