@@ -187,11 +187,8 @@ fn group(preference: &Preference) -> Result<Resource> {
     let settings = &preference.settings;
     let alarms = alarms(settings.at("Alarms"))
         .map_err(|message| Fault::resource(&preference.function, message))?;
-    let events = list![
-        "DEPLOYMENT_FAILURE",
-        "DEPLOYMENT_STOP_ON_ALARM",
-        "DEPLOYMENT_STOP_ON_REQUEST",
-    ];
+    let events =
+        list!["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST",];
     let style = map! {
         "DeploymentType" => "BLUE_GREEN", "DeploymentOption" => "WITH_TRAFFIC_CONTROL",
     };

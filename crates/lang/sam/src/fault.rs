@@ -41,7 +41,9 @@ impl Fault {
                 format!("Resource with id [{id}] is invalid. {message}")
             }
             Fault::Event { id, message } => format!("Event with id [{id}] is invalid. {message}"),
-            Fault::Template(message) => format!("Structure of the SAM template is invalid. {message}"),
+            Fault::Template(message) => {
+                format!("Structure of the SAM template is invalid. {message}")
+            }
             Fault::Plain(message) => message.clone(),
             Fault::Document(messages) => messages.join(" "),
         }
@@ -84,7 +86,7 @@ impl<'a, 'p> Expect<'a, 'p> {
     }
 
     /// The value is beside `Properties`, not in it.
-    pub fn as_attribute(self) -> Expect<'a, 'p> {
+    pub fn beside_properties(self) -> Expect<'a, 'p> {
         Expect { of: Of::Attribute, ..self }
     }
 
@@ -140,10 +142,5 @@ impl<'a, 'p> Expect<'a, 'p> {
             return Err(self.fault(format!("Property '{}' is required.", self.path)));
         }
         Ok(self.value)
-    }
-
-    /// Present, or `message`.
-    pub fn present_or(self, message: &str) -> Result<&'a Value> {
-        if self.value.is_null() { Err(self.fault(message.to_owned())) } else { Ok(self.value) }
     }
 }

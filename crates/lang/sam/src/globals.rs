@@ -215,8 +215,7 @@ fn check(sections: &Map) -> Result<()> {
 /// The globals without what a resource's `IgnoreGlobals` names.
 fn without_ignored(id: &str, shared: &Map, ignored: &Value) -> Result<Map> {
     let wrong = |end: &str| {
-        let message =
-            format!("Resource {id} has invalid resource attribute 'IgnoreGlobals'{end}.");
+        let message = format!("Resource {id} has invalid resource attribute 'IgnoreGlobals'{end}.");
         Fault::Document(vec![Fault::resource(id, message).message()])
     };
     match ignored {

@@ -160,15 +160,17 @@ fn add_events(
         _ => return Ok(()),
     };
     let Some(events) = owner.at("Properties").at("Events").as_map() else { return Ok(()) };
-    let mut changed = Map::legacy();
-    let mut outcome = Ok(());
+    // The order in which they are added is that of a dictionary of their own.
+    let mut own = Map::legacy();
     for (name, event) in events.iter() {
-        if event.at("Type").as_str() != Some(kind.event) {
-            continue;
+        if event.at("Type").as_str() == Some(kind.event) {
+            own.set(name, event);
         }
-        let mut event = event.clone();
-        outcome = add_event(kind, name, &mut event, &owner, shared.at(section), resources, owners);
-        changed.set(name, event);
+    }
+    let mut outcome = Ok(());
+    for name in own.key_list() {
+        let Some(event) = own.get_mut(name.as_str()) else { continue };
+        outcome = add_event(kind, &name, event, &owner, shared.at(section), resources, owners);
         if outcome.is_err() {
             break;
         }
@@ -180,7 +182,7 @@ fn add_events(
         .and_then(|properties| properties.get_mut("Events"))
         .and_then(Value::as_map_mut)
     {
-        events.update(&changed);
+        events.update(&own);
     }
     outcome
 }
@@ -276,8 +278,8 @@ fn add_method(
     resources: &mut Map,
 ) -> Result<()> {
     let api = resources.get(api_id.as_str());
-    let of_other_kind = kind.is_rest()
-        && api.is_some_and(|api| api.at("Type").as_str() == Some(HTTP.resource));
+    let of_other_kind =
+        kind.is_rest() && api.is_some_and(|api| api.at("Type").as_str() == Some(HTTP.resource));
     if api.is_none() || of_other_kind {
         return Err(Fault::event(
             name,
@@ -318,8 +320,7 @@ fn add_route_settings(
     let Some(properties) = properties else { return Ok(()) };
     let all = properties.get("RouteSettings").cloned().unwrap_or(Map::new().into());
     let mut all = expect(&all, api_id.as_str(), "RouteSettings").map()?.clone();
-    let own =
-        if condition.truthy() { when(condition, settings.clone()) } else { settings.clone() };
+    let own = if condition.truthy() { when(condition, settings.clone()) } else { settings.clone() };
     let own = expect(&own, name.as_str(), "RouteSettings").in_event().map()?.clone();
     if let Some(present) = all.entry(route, Map::new()).as_map_mut() {
         present.update(&own);

@@ -6,7 +6,7 @@ use crate::logical_id::hashed;
 use crate::resource::{Resource, Source};
 use crate::s3_uri;
 use crate::schema::{Is, Schema, opt, req};
-use crate::value::{Map, Text, Value, map};
+use crate::value::{Text, Value, map};
 use crate::world::World;
 
 pub static SCHEMA: Schema = Schema {
@@ -99,6 +99,7 @@ fn check_architectures(id: &str, architectures: &Value) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Map;
 
     #[test]
     fn retention_has_any_case() {

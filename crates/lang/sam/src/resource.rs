@@ -13,10 +13,7 @@ const INHERITED: [&str; 3] = ["Condition", "DeletionPolicy", "UpdateReplacePolic
 
 /// The attributes that generated resources inherit from one with `attributes`.
 pub fn inherited(attributes: &Map) -> Map {
-    INHERITED
-        .iter()
-        .filter_map(|name| Some((*name, attributes.get(name)?.clone())))
-        .collect()
+    INHERITED.iter().filter_map(|name| Some((*name, attributes.get(name)?.clone()))).collect()
 }
 
 /// A resource of the template, with a known type.

@@ -16,7 +16,8 @@ pub fn parse(uri: &Text) -> Option<Map> {
     let rest = rest.split('#').next().unwrap_or_default();
     let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (bucket, path) = location.split_once('/')?;
-    if bucket.is_empty() {
+    // Brackets are for IPv6 addresses, which no bucket has.
+    if bucket.is_empty() || bucket.contains(['[', ']']) {
         return None;
     }
     let key = path.trim_start_matches('/');
@@ -88,10 +89,13 @@ pub fn code(id: &str, name: &str, location: &Value) -> Result<Map> {
         }
         Value::Str(uri) => {
             if SECRET.find(uri.as_str()).is_some_and(|found| found.as_str().contains('/')) {
-                return Err(Fault::resource(id, format!(
-                    "Unsupported dynamic reference detected in '{name}'. Please consider using \
+                return Err(Fault::resource(
+                    id,
+                    format!(
+                        "Unsupported dynamic reference detected in '{name}'. Please consider using \
                      alternative 'FunctionCode' object format."
-                )));
+                    ),
+                ));
             }
             parse(uri).ok_or_else(|| invalid(id, name))?
         }

@@ -16,7 +16,6 @@ pub enum Is {
     Int,
     StrOrMap,
     BoolOrMap,
-    ListOrMap,
     /// A text or a list of texts.
     StrOrStrs,
     /// A list of texts or maps.
@@ -60,7 +59,6 @@ impl Is {
             Is::Int => int(value),
             Is::StrOrMap => str_or_map(value),
             Is::BoolOrMap => value.is_bool() || value.is_map(),
-            Is::ListOrMap => value.is_list() || value.is_map(),
             Is::StrOrStrs => value.is_str() || all(value, &Value::is_str),
             Is::ListOfStrOrMap => all(value, &str_or_map),
             Is::ListOfStr => all(value, &Value::is_str),

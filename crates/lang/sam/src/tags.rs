@@ -78,19 +78,3 @@ pub fn propagate(resources: &mut [Resource], tags: &Value, wanted: bool) {
         }
     }
 }
-
-/// Sets `tags` beside the tags that a resource has.
-pub fn propagate_beside(resources: &mut [Resource], tags: &Value, wanted: bool) {
-    if !wanted || !tags.truthy() {
-        return;
-    }
-    for resource in resources.iter_mut().filter(|resource| form(resource.kind).is_some()) {
-        let mut all = Map::new();
-        for tag in resource.at("Tags").as_list().unwrap_or_default().iter().chain(&list(tags)) {
-            if let Some(key) = tag.at("Key").as_text() {
-                all.set(key, tag.at("Value"));
-            }
-        }
-        resource.set("Tags", list(&all.into()));
-    }
-}

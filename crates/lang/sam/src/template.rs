@@ -44,7 +44,7 @@ pub fn check(template: &Map) -> Result<()> {
             && is_sam_type(kind)
         {
             expect(properties, id.as_str(), "Properties")
-                .as_attribute()
+                .beside_properties()
                 .map()
                 .map_err(|fault| Fault::Document(vec![fault.message()]))?;
         }

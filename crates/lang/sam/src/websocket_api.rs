@@ -56,7 +56,11 @@ pub fn transform(mut source: Source, world: &mut World<'_>) -> Result<Vec<Resour
     tags.set(MARK, "SAM");
     let api = api(&source, &tags)?;
     let shared = Shared { id: &source.id, inherited: &Map::new(), mark: Some(MARK) };
-    let domain = domain::domain(&shared, source.at("Domain").clone(), world)?;
+    // AWS does not share DNS records among WebSocket APIs: of one zone, the last API's stay.
+    let shared_records = std::mem::take(&mut world.record_sets);
+    let domain = domain::domain(&shared, source.at("Domain").clone(), world);
+    world.record_sets = shared_records;
+    let domain = domain?;
     let mut stage = stage(&source)?;
     let mut resources = vec![api];
     let (mut authorizer, mut routes) = (None, Vec::new());
@@ -92,15 +96,13 @@ fn check(source: &Source) -> Result<()> {
         return Err(source.fault("IpAddressType must be 'ipv4' or 'dualstack'."));
     }
     if source.at("Domain").at("MutualTlsAuthentication").truthy() {
-        return Err(source.fault(
-            "Mutual TLS domain name association is not supported for Websocket APIs.",
-        ));
+        return Err(
+            source.fault("Mutual TLS domain name association is not supported for Websocket APIs.")
+        );
     }
     let connects = source.at("Routes").as_map().is_some_and(|routes| routes.contains("$connect"));
     if source.at("Auth").truthy() && !connects {
-        return Err(
-            source.fault("Authorization is only available if there is a $connect route.")
-        );
+        return Err(source.fault("Authorization is only available if there is a $connect route."));
     }
     if source.at("StageName").as_str() == Some("$default") {
         return Err(source.fault("Stages cannot be named $default for WebSocket APIs."));
@@ -176,11 +178,8 @@ fn route_resources(
 }
 
 fn route_arn(source: &Source, key: &str) -> Value {
-    let api = crate::world::arn(
-        "${AWS::Partition}",
-        "execute-api",
-        &format!("${{{}.ApiId}}", source.id),
-    );
+    let api =
+        crate::world::arn("${AWS::Partition}", "execute-api", &format!("${{{}.ApiId}}", source.id));
     match source.at("StageName") {
         Value::Null => sub(format!("{api}/default/{key}")),
         Value::Str(stage) => sub(format!("{api}/{stage}/{key}")),
@@ -212,8 +211,7 @@ fn authorize(source: &Source, key: &Text, route: &mut Resource) -> Result<Option
     };
     let kind = auth.at("AuthType");
     if !kind.truthy() {
-        return Err(source
-            .fault("AuthType must be specified for additional auth configurations."));
+        return Err(source.fault("AuthType must be specified for additional auth configurations."));
     }
     let name = kind.as_str().unwrap_or_default();
     match name {
@@ -221,9 +219,8 @@ fn authorize(source: &Source, key: &Text, route: &mut Resource) -> Result<Option
             return Err(source.fault("AuthArn must be specified if AuthType is CUSTOM."));
         }
         "AWS_IAM" | "NONE" if auth.len() > 1 => {
-            return Err(source.fault(format!(
-                "No additional configurations supported for AuthType {name}."
-            )));
+            return Err(source
+                .fault(format!("No additional configurations supported for AuthType {name}.")));
         }
         "CUSTOM" | "AWS_IAM" | "NONE" => {}
         _ => {

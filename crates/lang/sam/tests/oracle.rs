@@ -4,8 +4,10 @@
 //! partition, the translator's output or errors. The directory is named by `SERENO_SAM_CASES`;
 //! without it the test is skipped, because the translator is not part of this repository.
 
-use sereno_sam::{SamContext, transform};
+#![allow(clippy::unwrap_used)]
+
 use serde_json::{Value, json};
+use sereno_sam::{SamContext, transform};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -57,9 +59,11 @@ fn first_difference(path: &str, ours: &Value, theirs: &Value) -> Option<String> 
         }
         (a, b) if same(a, b) => None,
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            let found = a.iter().zip(b).enumerate().find_map(|(index, (a, b))| {
-                first_difference(&format!("{path}/{index}"), a, b)
-            });
+            let found = a
+                .iter()
+                .zip(b)
+                .enumerate()
+                .find_map(|(index, (a, b))| first_difference(&format!("{path}/{index}"), a, b));
             found.or_else(|| Some(format!("{path}: order")))
         }
         (a, b) => Some(format!("{path}\n   ours   {a}\n   theirs {b}")),

@@ -36,9 +36,9 @@ pub fn edit(api: &mut Api, world: &World<'_>) -> Result<()> {
     let disable = api.at("DisableExecuteApiEndpoint").clone();
     if !disable.is_null() {
         if !api.definition.truthy() {
-            return Err(api.fault(
-                "DisableExecuteApiEndpoint works only within 'DefinitionBody' property.",
-            ));
+            return Err(
+                api.fault("DisableExecuteApiEndpoint works only within 'DefinitionBody' property.")
+            );
         }
         let mut swagger = Swagger::open(&api.definition)?;
         swagger.disable_execute_api_endpoint(&disable)?;
@@ -190,9 +190,7 @@ fn set_default_authorizer(
         name,
         scopes: found.map_or(Value::List(Vec::new()), authorizer::Authorizer::scopes),
         authorizers: &names,
-        on_preflight: auth
-            .get("AddDefaultAuthorizerToCorsPreflight")
-            .is_none_or(Value::truthy),
+        on_preflight: auth.get("AddDefaultAuthorizerToCorsPreflight").is_none_or(Value::truthy),
     };
     for path in swagger.path_names() {
         swagger.set_default_authorizer(path.as_str(), &default)?;
@@ -253,7 +251,8 @@ fn gateway_response(api: &Api, kind: &str, response: &Value) -> Result<Map> {
         return Err(api.fault("Property 'StatusCode' must be numeric"));
     }
     let mut prefixed = Map::legacy();
-    for (group, prefix) in [("Headers", "header"), ("Paths", "path"), ("QueryStrings", "querystring")]
+    for (group, prefix) in
+        [("Headers", "header"), ("Paths", "path"), ("QueryStrings", "querystring")]
     {
         let given = parameters.as_map().and_then(|parameters| parameters.get(group));
         let Some(given) = given else { continue };

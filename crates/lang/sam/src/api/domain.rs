@@ -83,8 +83,7 @@ fn private(api: &mut Api, world: &mut World<'_>) -> Result<Domain> {
             domain.set(name, settings.at(name));
         }
     }
-    let mut mappings =
-        mappings(api, &settings, |resource| resource.with("DomainNameArn", &arn))?;
+    let mut mappings = mappings(api, &settings, |resource| resource.with("DomainNameArn", &arn))?;
     for mapping in &mut mappings {
         mapping.kind = "AWS::ApiGateway::BasePathMappingV2";
     }
@@ -253,7 +252,10 @@ fn record_sets(api: &Api, target: &Value, route53: &mut Map) -> Vec<Value> {
     if *route53.at("IpV6") == Value::Bool(true) {
         kinds.push("AAAA");
     }
-    kinds.into_iter().map(|kind| record_set(api.domain.at("DomainName"), kind, &alias, route53)).collect()
+    kinds
+        .into_iter()
+        .map(|kind| record_set(api.domain.at("DomainName"), kind, &alias, route53))
+        .collect()
 }
 
 /// One record, with its routing policy.

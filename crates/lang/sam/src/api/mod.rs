@@ -145,14 +145,12 @@ fn rest_api(api: &mut Api, world: &World<'_>) -> Result<Resource> {
 
 fn check(api: &Api) -> Result<()> {
     if api.at("DefinitionUri").truthy() && api.definition.truthy() {
-        return Err(api.fault(
-            "Specify either 'DefinitionUri' or 'DefinitionBody' property and not both.",
-        ));
+        return Err(
+            api.fault("Specify either 'DefinitionUri' or 'DefinitionBody' property and not both.")
+        );
     }
     if api.at("DefinitionUri").truthy() && api.at("MergeDefinitions").truthy() {
-        return Err(
-            api.fault("Cannot set 'MergeDefinitions' to True when using `DefinitionUri`.")
-        );
+        return Err(api.fault("Cannot set 'MergeDefinitions' to True when using `DefinitionUri`."));
     }
     let version = api.at("OpenApiVersion");
     if version.truthy() && !crate::editor::is_supported_version(version) {
@@ -266,9 +264,7 @@ fn identify(api: &Api, deployment: &mut Resource, body: &Value, world: &World<'_
 
 fn authorizer_permissions(api: &Api, world: &World<'_>) -> Result<Vec<Resource>> {
     let mut permissions = Vec::new();
-    for authorizer in
-        authorizer::authorizers(api.id(), api.auth.at("Authorizers"), &Value::Null)?
-    {
+    for authorizer in authorizer::authorizers(api.id(), api.auth.at("Authorizers"), &Value::Null)? {
         let Some(function) = authorizer.permitted_function() else { continue };
         let id = api.source.id.plus(&format!("{}AuthorizerPermission", authorizer.name));
         let arn = world.arn("execute-api", "${__ApiId__}/authorizers/*");

@@ -39,11 +39,7 @@ impl Default for SharedUsagePlan {
 
 impl SharedUsagePlan {
     /// The attributes of what is shared, now that an API with `attributes` shares it.
-    fn attributes(
-        &mut self,
-        attributes: &Map,
-        conditions: &mut Option<Map>,
-    ) -> Result<Map> {
+    fn attributes(&mut self, attributes: &Map, conditions: &mut Option<Map>) -> Result<Map> {
         let stronger = |new: &Value, old: &Value, replacing: &[(&str, Option<&str>)]| {
             !old.truthy()
                 || replacing.iter().any(|(word, over)| {

@@ -29,8 +29,7 @@ pub fn transform(source: &Source, world: &mut World<'_>) -> Result<Vec<Resource>
     };
     let mut made = Vec::new();
     for (index, destination) in destinations.iter().enumerate() {
-        let suffix =
-            if several { format!("Destination{index}") } else { String::new() };
+        let suffix = if several { format!("Destination{index}") } else { String::new() };
         let other = Party::read(destination, source.at("Source"), world);
         let parties = other.and_then(|destination_party| {
             let source_party = Party::read(source.at("Source"), destination, world)?;
@@ -110,9 +109,7 @@ fn connect(
                 .with("Topics", list![&to.arn])
                 .with("PolicyDocument", document),
         ]),
-        Form::QueuePolicy if !to.queue_url.truthy() => {
-            Err(unable("SQS queue URL", "Destination"))
-        }
+        Form::QueuePolicy if !to.queue_url.truthy() => Err(unable("SQS queue URL", "Destination")),
         Form::QueuePolicy => Ok(vec![
             make("QueuePolicy", "AWS::SQS::QueuePolicy")?
                 .with("PolicyDocument", document)
@@ -139,19 +136,15 @@ fn permissions(source: &Source, grants: &Grants, pair: &str) -> Result<Vec<Strin
     }
     let unsupported = format!("Unsupported 'Permissions' provided for connector {pair};");
     if asked.iter().any(|permission| !valid.contains(&permission.as_str())) {
-        return Err(
-            source.fault(format!("{unsupported} valid values are: {}.", valid.join(", ")))
-        );
+        return Err(source.fault(format!("{unsupported} valid values are: {}.", valid.join(", "))));
     }
     let mut sorted = asked.clone();
     sorted.sort();
     if !grants.needs.is_empty() && !grants.needs.contains(&sorted) {
         let combinations: Vec<String> =
             grants.needs.iter().map(|needs| needs.join(" + ")).collect();
-        return Err(source.fault(format!(
-            "{unsupported} valid combinations are: {}.",
-            combinations.join(", ")
-        )));
+        return Err(source
+            .fault(format!("{unsupported} valid combinations are: {}.", combinations.join(", "))));
     }
     Ok(asked)
 }
@@ -231,8 +224,7 @@ fn describe(
     let described = map! { "Source" => kind(from), "Destination" => kind(to) };
     let connectors = map! { &source.id => described };
     for resource in resources {
-        let mut metadata =
-            resource.attributes.at("Metadata").as_map().cloned().unwrap_or_default();
+        let mut metadata = resource.attributes.at("Metadata").as_map().cloned().unwrap_or_default();
         metadata.set("aws:sam:connectors", connectors.clone());
         resource.attributes.set("Metadata", metadata);
     }
@@ -255,7 +247,7 @@ pub fn embedded(id: &crate::value::Text, resource: &Value) -> Vec<Result<(String
         };
         let path = format!("Connectors.{name}.Properties");
         let properties = connector.at("Properties");
-        crate::fault::expect(properties, id.as_str(), &path).as_attribute().map()?;
+        crate::fault::expect(properties, id.as_str(), &path).beside_properties().map()?;
         let mut properties = properties.as_map().cloned().unwrap_or_default();
         let mut source = map! { "Id" => id };
         if let Some(given) = properties.remove("SourceReference") {

@@ -47,7 +47,7 @@ pub trait Document {
     fn has_path(&self, path: &str, method: &str) -> Result<bool> {
         let Some(item) = self.paths().get(path) else { return Ok(false) };
         let method = normalize(method);
-        if !method.as_str().is_empty() {
+        if !method.is_empty() {
             for item in branches(item)? {
                 if !item.as_map().is_some_and(|item| item.contains(method.as_str())) {
                     return Ok(false);
@@ -101,11 +101,7 @@ pub trait Document {
     }
 
     /// Acts on every branch of a path.
-    fn each_item(
-        &mut self,
-        path: &str,
-        act: &mut dyn FnMut(&mut Map) -> Result<()>,
-    ) -> Result<()> {
+    fn each_item(&mut self, path: &str, act: &mut dyn FnMut(&mut Map) -> Result<()>) -> Result<()> {
         let Some(item) = self.paths_mut().get_mut(path) else { return Err(not_a_map(path)) };
         for item in branches_mut(item)? {
             act(item.as_map_mut().ok_or_else(|| not_a_map(path))?)?;
@@ -180,7 +176,7 @@ fn not_a_method(path: &str, method: &str) -> Fault {
     Fault::document(format!("Definition of method '{method}' for path '{path}' should be a map."))
 }
 
-/// Whether `version` is OpenAPI's: `3`, `3.0` or `3.0.1`, with single digits.
+/// Whether `version` is OpenAPI's: `3.0` or `3.0.1`, with single digits.
 pub fn is_version_3(version: &Value) -> bool {
     version_digits(&str_of(version), &['3'])
 }
@@ -197,7 +193,7 @@ fn version_digits(version: &str, majors: &[char]) -> bool {
     let major = parts.next().unwrap_or_default();
     let rest: Vec<&str> = parts.collect();
     majors.iter().any(|m| major == m.to_string())
-        && rest.len() <= 2
+        && (1..=2).contains(&rest.len())
         && rest.iter().all(|part| digit(part))
 }
 
@@ -229,9 +225,7 @@ fn is_parameter(name: &str, any_greedy: bool) -> bool {
         !name.is_empty()
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
     };
-    plain(name)
-        || name == "proxy+"
-        || (any_greedy && name.strip_suffix('+').is_some_and(plain))
+    plain(name) || name == "proxy+" || (any_greedy && name.strip_suffix('+').is_some_and(plain))
 }
 
 #[cfg(test)]

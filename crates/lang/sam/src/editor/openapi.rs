@@ -219,7 +219,10 @@ impl OpenApi {
                 if method == "parameters" {
                     continue;
                 }
-                if method != "options" && !item.contains(&method) {
+                if method == "options" {
+                    continue;
+                }
+                if !item.contains(&method) {
                     return Err(Fault::document(format!(
                         "Could not find {method} in {path} within DefinitionBody."
                     )));
@@ -373,9 +376,11 @@ fn in_api_words(value: &Value) -> Value {
     match value {
         Value::Str(text) => rename(text).into(),
         Value::List(items) => Value::List(items.iter().map(in_api_words).collect()),
-        Value::Map(members) => {
-            members.iter().map(|(key, value)| (rename(key), in_api_words(value))).collect::<Map>().into()
-        }
+        Value::Map(members) => members
+            .iter()
+            .map(|(key, value)| (rename(key), in_api_words(value)))
+            .collect::<Map>()
+            .into(),
         other => other.clone(),
     }
 }

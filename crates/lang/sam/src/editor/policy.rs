@@ -16,9 +16,8 @@ impl Swagger {
         self.add_addresses(policy.at("IpRangeBlacklist"), "IpAddress", &resources);
         for (color, conditional) in [("Black", "StringEquals"), ("White", "StringNotEquals")] {
             let networks = policy.at(&format!("SourceVpc{color}list"));
-            let all_text = networks
-                .as_list()
-                .is_none_or(|networks| networks.iter().all(Value::is_str));
+            let all_text =
+                networks.as_list().is_none_or(|networks| networks.iter().all(Value::is_str));
             if !all_text {
                 return Err(Fault::document(format!(
                     "SourceVpc{color}list must be a list of strings. Use IntrinsicVpc{color}list \

@@ -94,9 +94,8 @@ impl Swagger {
             if method == "options" && !default.on_preflight {
                 return Ok(());
             }
-            let is_authorizer = |name: &Text| {
-                *name == "AWS_IAM" || default.authorizers.contains(name)
-            };
+            let is_authorizer =
+                |name: &Text| *name == "AWS_IAM" || default.authorizers.contains(name);
             let (own, mut others): (Vec<Value>, Vec<Value>) =
                 security_of(definition, path, method)?
                     .into_iter()

@@ -257,8 +257,7 @@ impl Swagger {
         let name = name.same_kind(&name.as_str().to_lowercase());
         let required = model.at("Required").clone();
         let is_swagger = !self.doc.at("swagger").is_null();
-        let is_openapi =
-            self.doc.at("openapi").truthy() && is_version_3(self.doc.at("openapi"));
+        let is_openapi = self.doc.at("openapi").truthy() && is_version_3(self.doc.at("openapi"));
         self.each_definition(path, method, true, &mut |definition| {
             if is_swagger {
                 let mut parameter = legacy_map! {

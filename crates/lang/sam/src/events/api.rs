@@ -12,7 +12,7 @@ use crate::world::World;
 pub struct Linked {
     pub api_id: Text,
     /// The stage as it stands in the permission's id.
-    pub stage: String,
+    pub stage: Text,
 }
 
 /// Finds the API of the event, which must be in the template.
@@ -20,17 +20,16 @@ pub fn linked_api(event: &Event, world: &World<'_>) -> Result<Linked> {
     let given = event.at("RestApiId");
     let id = given.as_map().and_then(|given| given.get("Ref")).unwrap_or(given);
     let Some(api_id) = id.as_text().cloned() else {
-        return Ok(Linked { api_id: Text::plain(""), stage: "AllStages".to_owned() });
+        return Ok(Linked { api_id: Text::plain(""), stage: Text::plain("AllStages") });
     };
     let resource = world.resources.at(api_id.as_str());
     let message =
         "RestApiId property of Api event must reference a valid resource in the same template.";
-    let resource =
-        expect(resource, event.name.as_str(), "RestApiId").in_event().map_or(message)?;
+    let resource = expect(resource, event.name.as_str(), "RestApiId").in_event().map_or(message)?;
     let properties = match resource.get("Properties") {
         None => &Value::Null,
         Some(properties) => {
-            expect(properties, api_id.as_str(), "Properties").as_attribute().map()?;
+            expect(properties, api_id.as_str(), "Properties").beside_properties().map()?;
             properties
         }
     };
@@ -38,8 +37,8 @@ pub fn linked_api(event: &Event, world: &World<'_>) -> Result<Linked> {
         Value::Str(name) if name.as_str().is_empty() => {
             return Err(Fault::resource(&api_id, "StageName cannot be empty."));
         }
-        Value::Str(name) => name.as_str().to_owned(),
-        _ => "Stage".to_owned(),
+        Value::Str(name) => name.clone(),
+        _ => Text::plain("Stage"),
     };
     Ok(Linked { api_id, stage })
 }
@@ -79,7 +78,7 @@ fn permission(
     let variables = map! { "__ApiId__" => event.at("RestApiId"), "__Stage__" => "*" };
     let arn = sub_with(world.arn("execute-api", &resource), variables);
     let permission = event
-        .permission_named(invoked, "apigateway.amazonaws.com", event.id(), &linked.stage)?
+        .permission_named(invoked, "apigateway.amazonaws.com", event.id(), linked.stage.as_str())?
         .with("SourceArn", arn);
     Ok(permission)
 }
@@ -135,7 +134,7 @@ fn integrate(
     let credentials = credentials(event, &api, id, world.partition())?;
     swagger.add_lambda(path, method, &uri, credentials, invoked.condition(), streaming)?;
     if let Some(auth) = event.at("Auth").as_map().filter(|auth| !auth.is_empty()) {
-        let stage = linked.stage.as_str().into();
+        let stage = Value::from(&linked.stage);
         add_auth(event, auth, &api, id, path, method, &stage, &mut swagger, world)?;
     }
     if event.at("TimeoutInMillis").truthy() {
@@ -143,22 +142,14 @@ fn integrate(
     }
     add_model(event, &api, path, method, &mut swagger)?;
     add_parameters(event, path, method, &mut swagger)?;
-    let definition = if merge {
-        merged(id, &body, path, method, swagger)?
-    } else {
-        swagger.close()
-    };
+    let definition =
+        if merge { merged(id, &body, path, method, swagger)? } else { swagger.close() };
     world.set_property(id, "DefinitionBody", definition);
     Ok(())
 }
 
 /// As whom API Gateway calls the function, when callers are authorised by IAM.
-fn credentials(
-    event: &Event,
-    api: &Map,
-    api_id: &str,
-    partition: &str,
-) -> Result<Option<Value>> {
+fn credentials(event: &Event, api: &Map, api_id: &str, partition: &str) -> Result<Option<Value>> {
     let empty = Value::Map(Map::legacy());
     let own = event.at("Auth").or(|| empty.clone());
     let own = expect(&own, event.name.as_str(), "Auth").in_event().map()?.clone();
@@ -206,9 +197,7 @@ pub fn add_auth(
     if scopes.truthy() {
         expect(scopes, event.name.as_str(), "Auth.AuthorizationScopes").in_event().list()?;
         if !authorizer.truthy() {
-            return Err(
-                event.fault("AuthorizationScopes works only when Authorizer is set")
-            );
+            return Err(event.fault("AuthorizationScopes works only when Authorizer is set"));
         }
     }
     let key = auth.at("ApiKeyRequired");
@@ -296,14 +285,12 @@ fn add_model(
         return Err(event.fault(format!("{unable} the related API does not define any Models.")));
     }
     if !is_intrinsic(models) && !models.is_map() {
-        return Err(event.fault(format!(
-            "{unable} the related API Models defined is of invalid type."
-        )));
+        return Err(
+            event.fault(format!("{unable} the related API Models defined is of invalid type."))
+        );
     }
     let Some(name) = model.as_str() else {
-        return Err(
-            event.fault(format!("{unable} the related API does not contain valid Models."))
-        );
+        return Err(event.fault(format!("{unable} the related API does not contain valid Models.")));
     };
     if !models.at(name).truthy() {
         return Err(event.fault(format!("{unable} it wasn't defined in the API's Models.")));
@@ -326,19 +313,13 @@ fn add_model(
     swagger.add_request_validator(path.as_str(), method.as_str(), body, parameters)
 }
 
-fn add_parameters(
-    event: &Event,
-    path: &Text,
-    method: &Text,
-    swagger: &mut Swagger,
-) -> Result<()> {
+fn add_parameters(event: &Event, path: &Text, method: &Text, swagger: &mut Swagger) -> Result<()> {
     let given = event.at("RequestParameters");
     if !given.truthy() {
         return Ok(());
     }
-    let invalid = |what: &str| {
-        event.fault(format!("Invalid value for 'RequestParameters' property. {what}"))
-    };
+    let invalid =
+        |what: &str| event.fault(format!("Invalid value for 'RequestParameters' property. {what}"));
     let check_name = |name: &Text| {
         let fine = ["querystring", "path", "header"]
             .iter()
@@ -408,8 +389,7 @@ fn merged(
     let place = format!("DefinitionBody.paths.{path}.{method}");
     let mut all: Map = expect(&written, api_id, &place).map()?.iter().map(owned).collect();
     let generated = swagger.close();
-    let generated =
-        generated.at("paths").at(path.as_str()).at(&normalize(method.as_str())).clone();
+    let generated = generated.at("paths").at(path.as_str()).at(&normalize(method.as_str())).clone();
     for (key, value) in generated.as_map().into_iter().flat_map(Map::iter) {
         all.set(key, value);
     }
@@ -452,7 +432,7 @@ fn override_auth(
         ));
     }
     let mut swagger = Swagger::open(&body)?;
-    let stage = linked.stage.as_str().into();
+    let stage = Value::from(&linked.stage);
     add_auth(event, auth, &api, id, path, method, &stage, &mut swagger, world)?;
     world.set_property(id, "DefinitionBody", swagger.close());
     Ok(())

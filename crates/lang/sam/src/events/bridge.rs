@@ -52,9 +52,7 @@ pub fn dead_letters(
             return fault("No 'Arn' or 'Type' property provided for DeadLetterConfig.");
         }
         (false, true) if config.at("Type").as_str() != Some("SQS") => {
-            return fault(
-                "The only valid value for 'Type' property of DeadLetterConfig is 'SQS'.",
-            );
+            return fault("The only valid value for 'Type' property of DeadLetterConfig is 'SQS'.");
         }
         _ => {}
     }

@@ -52,11 +52,7 @@ fn bucket_id(event: &Event, world: &World<'_>) -> Result<Text> {
     let Some(id) = id.as_text() else {
         return Err(event.fault("'Ref' value in S3 events is not a valid string."));
     };
-    if world.resources.contains(id.as_str()) {
-        Ok(id.clone())
-    } else {
-        Err(event.fault(not_here))
-    }
+    if world.resources.contains(id.as_str()) { Ok(id.clone()) } else { Err(event.fault(not_here)) }
 }
 
 pub fn notification(
@@ -92,17 +88,17 @@ pub fn edited(id: &Text, resource: &Value, schema: &'static Schema) -> Result<Re
 
 /// S3 checks that it may invoke the function, so the permission must be there before the bucket.
 fn depend(event: &Event, bucket: &mut Map, permission: &Resource) -> Result<()> {
-    let mut all = match bucket.at("DependsOn") {
-        Value::Null => Vec::new(),
-        Value::List(ids) => ids.clone(),
-        id => vec![id.clone()],
+    let mut all = match bucket.get("DependsOn") {
+        None => Vec::new(),
+        Some(Value::List(ids)) if !ids.iter().any(|id| id.is_map() || id.is_list()) => ids.clone(),
+        Some(id @ Value::Str(_)) => vec![id.clone()],
+        Some(_) => {
+            return Err(Fault::resource(
+                event.id(),
+                "Invalid type for field 'DependsOn'. Expected a string or list of strings.",
+            ));
+        }
     };
-    if all.iter().any(|id| id.is_map() || id.is_list()) {
-        return Err(Fault::resource(
-            event.id(),
-            "Invalid type for field 'DependsOn'. Expected a string or list of strings.",
-        ));
-    }
     let id = Value::from(&permission.id);
     if !all.contains(&id) {
         all.push(id);

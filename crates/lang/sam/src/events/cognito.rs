@@ -61,11 +61,7 @@ fn pool_id(event: &Event, world: &World<'_>) -> Result<Text> {
     let Some(id) = id.as_text() else {
         return Err(event.fault_by_id("Ref in Userpool is not a string."));
     };
-    if world.resources.contains(id.as_str()) {
-        Ok(id.clone())
-    } else {
-        Err(event.fault(not_here))
-    }
+    if world.resources.contains(id.as_str()) { Ok(id.clone()) } else { Err(event.fault(not_here)) }
 }
 
 pub fn trigger(event: &Event, invoked: &Invoked, world: &mut World<'_>) -> Result<Vec<Resource>> {
@@ -88,9 +84,9 @@ pub fn trigger(event: &Event, invoked: &Invoked, world: &mut World<'_>) -> Resul
     for name in wanted.iter().filter_map(Value::as_text) {
         if triggers.contains(name.as_str()) {
             let printed = str_of(event.at("Trigger"));
-            return Err(event.fault(format!(
-                "Cognito trigger \"{printed}\" defined multiple times."
-            )));
+            return Err(
+                event.fault(format!("Cognito trigger \"{printed}\" defined multiple times."))
+            );
         }
         triggers.set(name, invoked.arn());
     }

@@ -80,9 +80,9 @@ fn integrate(
     let mut openapi = OpenApi::open(body)?;
     let managed = api.at("__MANAGE_SWAGGER").truthy();
     if managed && openapi.has_integration(path.as_str(), method.as_str())? {
-        return Err(event.fault(format!(
-            "API method '{method}' defined multiple times for path '{path}'."
-        )));
+        return Err(
+            event.fault(format!("API method '{method}' defined multiple times for path '{path}'."))
+        );
     }
     openapi.add_lambda(path, method, &uri, invoked.condition())?;
     if let Some(auth) = event.at("Auth").as_map().filter(|auth| !auth.is_empty()) {
@@ -155,7 +155,8 @@ fn check_authorizer(
     path: &Text,
     method: &Text,
 ) -> Result<()> {
-    let declared = api_auth.at("Authorizers");
+    let none = Value::from(Map::new());
+    let declared = if api_auth.is_empty() { &none } else { api_auth.at("Authorizers") };
     let iam = *api_auth.at("EnableIamAuthorizer") == Value::Bool(true);
     let place = format!("on API method [{method}] for path [{path}]");
     let unable = format!("Unable to set Authorizer [{}] {place}", str_of(authorizer));

@@ -29,8 +29,7 @@ const OAUTH: [&str; 4] = [
 pub fn msk_policy(event: &Event, world: &World<'_>) -> Result<Option<Value>> {
     let mut statements = registry_statements(event, world)?;
     for configuration in event.at("SourceAccessConfigurations").as_list().unwrap_or_default() {
-        let certificate =
-            configuration.at("Type").as_str() == Some("CLIENT_CERTIFICATE_TLS_AUTH");
+        let certificate = configuration.at("Type").as_str() == Some("CLIENT_CERTIFICATE_TLS_AUTH");
         if certificate && configuration.at("URI").truthy() {
             statements.push(read_secret(configuration.at("URI")).into());
         }
@@ -41,25 +40,22 @@ pub fn msk_policy(event: &Event, world: &World<'_>) -> Result<Option<Value>> {
 
 pub fn self_managed_policy(event: &Event, world: &World<'_>) -> Result<Option<Value>> {
     if !event.at("KafkaBootstrapServers").truthy() {
-        return Err(event.fault(
-            "No KafkaBootstrapServers provided for self managed kafka as an event source",
-        ));
+        return Err(event
+            .fault("No KafkaBootstrapServers provided for self managed kafka as an event source"));
     }
     let topics = event.at("Topics");
     if !topics.truthy() {
-        return Err(
-            event.fault("No Topics provided for self managed kafka as an event source")
-        );
+        return Err(event.fault("No Topics provided for self managed kafka as an event source"));
     }
     if topics.as_list().is_some_and(|topics| topics.len() != 1) {
-        return Err(event.fault(
-            "Topics for self managed kafka only supports single configuration entry.",
-        ));
+        return Err(
+            event.fault("Topics for self managed kafka only supports single configuration entry.")
+        );
     }
     if !event.at("SourceAccessConfigurations").truthy() {
-        return Err(event.fault(
-            "No SourceAccessConfigurations for self managed kafka event provided.",
-        ));
+        return Err(
+            event.fault("No SourceAccessConfigurations for self managed kafka event provided.")
+        );
     }
     let access = access(event)?;
     let mut statements: Vec<Value> = Vec::new();
@@ -92,9 +88,8 @@ struct Access {
 
 fn access(event: &Event) -> Result<Access> {
     let Some(configurations) = event.at("SourceAccessConfigurations").as_list() else {
-        return Err(event.fault(
-            "SourceAccessConfigurations for self managed kafka event should be a list.",
-        ));
+        return Err(event
+            .fault("SourceAccessConfigurations for self managed kafka event should be a list."));
     };
     let mut access =
         Access { secret: Value::Null, root_certificate: Value::Null, in_network: false };
@@ -195,14 +190,14 @@ fn check_registry(event: &Event, config: &Value) -> Result<()> {
     let config = expect(config, event.name.as_str(), path).in_event().map()?;
     for field in ["SchemaRegistryURI", "EventRecordFormat", "SchemaValidationConfigs"] {
         if !config.contains(field) {
-            return Err(event
-                .fault(format!("Missing required field {field} in SchemaRegistryConfig")));
+            return Err(
+                event.fault(format!("Missing required field {field} in SchemaRegistryConfig"))
+            );
         }
     }
     if !matches!(config.at("EventRecordFormat").as_str(), Some("JSON" | "SOURCE")) {
-        return Err(event.fault(
-            "EventRecordFormat in SchemaRegistryConfig must be either 'JSON' or 'SOURCE'",
-        ));
+        return Err(event
+            .fault("EventRecordFormat in SchemaRegistryConfig must be either 'JSON' or 'SOURCE'"));
     }
     if !config.at("SchemaValidationConfigs").is_list() {
         return Err(event.fault("SchemaValidationConfigs must be a list"));

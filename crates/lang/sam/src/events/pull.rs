@@ -252,11 +252,7 @@ fn cluster_policy(event: &Event) -> Result<Value> {
     let secret = access_secret(event, &["BASIC_AUTH"])?;
     let mut statements: Vec<Value> = vec![
         read_secret(&secret).into(),
-        statement(
-            list!["rds:DescribeDBClusterParameters"],
-            sub_arn("rds", "cluster-pg:*"),
-        )
-        .into(),
+        statement(list!["rds:DescribeDBClusterParameters"], sub_arn("rds", "cluster-pg:*")).into(),
         statement(list!["rds:DescribeDBSubnetGroups"], sub_arn("rds", "subgrp:*")).into(),
         statement(list!["rds:DescribeDBClusters"], event.at("Cluster")).into(),
         network_access().into(),
@@ -314,6 +310,5 @@ fn access_secret(event: &Event, supported: &[&str]) -> Result<Value> {
     if found.truthy() {
         return Ok(found);
     }
-    Err(event
-        .fault(format!("No {WANTED} property specified in SourceAccessConfigurations.")))
+    Err(event.fault(format!("No {WANTED} property specified in SourceAccessConfigurations.")))
 }

@@ -56,11 +56,7 @@ pub fn schedule(event: &Event, invoked: &Invoked) -> Result<Vec<Resource>> {
     Ok(resources)
 }
 
-fn execution_role(
-    event: &Event,
-    invoked: &Invoked,
-    dead_letters: &Value,
-) -> Result<Resource> {
+fn execution_role(event: &Event, invoked: &Invoked, dead_letters: &Value) -> Result<Resource> {
     let boundary = event.at("PermissionsBoundary");
     let id = event.id().as_str();
     let mut policies = vec![if invoked.kind == InvokedKind::StateMachine {

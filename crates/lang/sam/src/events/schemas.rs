@@ -102,13 +102,10 @@ static API: Schema = Schema {
     ]],
 };
 
-static ALEXA_SKILL: Schema =
-    Schema { kind: "AlexaSkill", props: &[&[opt("SkillId", Is::Str)]] };
+static ALEXA_SKILL: Schema = Schema { kind: "AlexaSkill", props: &[&[opt("SkillId", Is::Str)]] };
 
-static IOT_RULE: Schema = Schema {
-    kind: "IoTRule",
-    props: &[&[req("Sql", Is::Str), opt("AwsIotSqlVersion", Is::Str)]],
-};
+static IOT_RULE: Schema =
+    Schema { kind: "IoTRule", props: &[&[req("Sql", Is::Str), opt("AwsIotSqlVersion", Is::Str)]] };
 
 static COGNITO: Schema = Schema {
     kind: "Cognito",

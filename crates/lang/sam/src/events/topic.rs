@@ -18,8 +18,7 @@ pub fn subscription(
     let through_queue = event.at("SqsSubscription");
     if !through_queue.truthy() {
         let subscription = subscribe(event, invoked, "lambda", &invoked.arn())?;
-        let permission =
-            event.permission(invoked, "sns.amazonaws.com")?.with("SourceArn", topic);
+        let permission = event.permission(invoked, "sns.amazonaws.com")?.with("SourceArn", topic);
         return Ok(vec![permission, subscription]);
     }
     if through_queue.is_bool() {
@@ -35,7 +34,8 @@ pub fn subscription(
         let mapping = map_queue(event, invoked, role, world, &arn, &Value::Null)?;
         return Ok([mapping, vec![queue, policy, subscription]].concat());
     }
-    let settings = expect(through_queue, event.name.as_str(), "SqsSubscription").in_event().map()?;
+    let settings =
+        expect(through_queue, event.name.as_str(), "SqsSubscription").in_event().map()?;
     let (arn, url) = (settings.at("QueueArn"), settings.at("QueueUrl"));
     if !arn.truthy() || !url.truthy() {
         return Err(event.fault("No QueueARN or QueueURL provided."));
@@ -94,15 +94,13 @@ fn map_queue(
     queue: &Value,
     batch_size: &Value,
 ) -> Result<Vec<Resource>> {
-    let mapping = Resource::new(
-        "AWS::Lambda::EventSourceMapping",
-        event.id().plus("EventSourceMapping"),
-    )?
-    .with_attributes(&invoked.inherited())
-    .with("FunctionName", invoked.name())
-    .with("EventSourceArn", queue)
-    .with("BatchSize", batch_size.or(|| Value::from(10)))
-    .with("Enabled", true);
+    let mapping =
+        Resource::new("AWS::Lambda::EventSourceMapping", event.id().plus("EventSourceMapping"))?
+            .with_attributes(&invoked.inherited())
+            .with("FunctionName", invoked.name())
+            .with("EventSourceArn", queue)
+            .with("BatchSize", batch_size.or(|| Value::from(10)))
+            .with("Enabled", true);
     let policy = world.managed_policy_arn("service-role/AWSLambdaSQSQueueExecutionRole");
     pull::attach(role, Some(policy), Vec::new());
     Ok(vec![mapping])

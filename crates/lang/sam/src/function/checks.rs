@@ -23,7 +23,8 @@ fn check_rules(source: &Source) -> Result<()> {
     let mut messages = Vec::new();
     for other in ["ProvisionedConcurrencyConfig", "VpcConfig"] {
         if has("CapacityProviderConfig") && has(other) {
-            messages.push(format!("Cannot specify 'CapacityProviderConfig' and '{other}' together."));
+            messages
+                .push(format!("Cannot specify 'CapacityProviderConfig' and '{other}' together."));
         }
     }
     for (one, other) in [
@@ -40,9 +41,8 @@ fn check_rules(source: &Source) -> Result<()> {
 fn check_dead_letters(source: &Source, queue: &Value) -> Result<()> {
     let kind = queue.at("Type");
     if !kind.truthy() || !queue.at("TargetArn").truthy() {
-        return Err(source.fault(
-            "'DeadLetterQueue' requires Type and TargetArn properties to be specified.",
-        ));
+        return Err(source
+            .fault("'DeadLetterQueue' requires Type and TargetArn properties to be specified."));
     }
     let kind = expect(kind, source.id.as_str(), "DeadLetterQueue.Type").string()?;
     let known = ["SQS", "SNS"];
@@ -130,7 +130,14 @@ pub fn capacity_provider(source: &Source, config: &Value) -> Result<Map> {
                  (type=value_error.extra)"
             )));
         };
-        own.set(*target, value);
+        // The translator reads the ratio as an integer where it can.
+        let whole = match value {
+            Value::Number(number) => {
+                number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0)
+            }
+            _ => None,
+        };
+        own.set(*target, whole.map_or_else(|| value.clone(), |whole| Value::from(whole as i64)));
     }
     if own.at("CapacityProviderArn").is_null() {
         return Err(source.fault(

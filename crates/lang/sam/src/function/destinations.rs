@@ -90,9 +90,7 @@ fn destination(
         "SQS" => Resource::new("AWS::SQS::Queue", format!("{prefix}Queue"))?,
         "SNS" => Resource::new("AWS::SNS::Topic", format!("{prefix}Topic"))?,
         _ => {
-            return Err(
-                source.fault("Destination is required if Type is not ['SQS', 'SNS']")
-            );
+            return Err(source.fault("Destination is required if Type is not ['SQS', 'SNS']"));
         }
     }
     .with_attributes(&attributes);
@@ -118,11 +116,7 @@ fn policy(kind: &str, arn: &Value, prefix: &str) -> Value {
 
 /// A destination that is an `Fn::If` with nothing in one branch: the condition under which one is
 /// to be made, and what stands otherwise.
-fn own_condition(
-    given: &Value,
-    config_id: &str,
-    world: &mut World<'_>,
-) -> Result<(Value, Value)> {
+fn own_condition(given: &Value, config_id: &str, world: &mut World<'_>) -> Result<(Value, Value)> {
     let none = (Value::Null, Value::Null);
     if !is_if(given) {
         return Ok(none);
@@ -153,9 +147,8 @@ fn both(source: &Source, resource: &Value, own: &Value, world: &mut World<'_>) -
         return resource.clone();
     }
     // AWS wraps each condition twice; CloudFormation takes it.
-    let wrapped = |name: &Value| -> Value {
-        map! { "Condition" => map! { "Condition" => name } }.into()
-    };
+    let wrapped =
+        |name: &Value| -> Value { map! { "Condition" => map! { "Condition" => name } }.into() };
     let and = map! { "Fn::And" => list![wrapped(resource), wrapped(own)] };
     let joined = format!("{}AND{}", str_of(resource), str_of(own));
     let name = generated_name(&joined, source.id.as_str());

@@ -108,12 +108,11 @@ const SAME: [&str; 25] = [
 /// Makes the resources of a function.
 pub fn transform(mut source: Source, world: &mut World<'_>) -> Result<Vec<Resource>> {
     let id = source.id.clone();
-    let events = events::read(&id, source.at("Events"), world)
-        .map_err(|fault| fault.of_owner(&id))?;
+    let events =
+        events::read(&id, source.at("Events"), world).map_err(|fault| fault.of_owner(&id))?;
     checks::check(&source)?;
     let mut function = lambda(&mut source, world)?;
-    if source.at("ProvisionedConcurrencyConfig").truthy()
-        && !source.at("AutoPublishAlias").truthy()
+    if source.at("ProvisionedConcurrencyConfig").truthy() && !source.at("AutoPublishAlias").truthy()
     {
         return Err(source.fault(
             "To set ProvisionedConcurrencyConfig AutoPublishALias must be defined on the function",
@@ -216,9 +215,8 @@ fn code(source: &Source) -> Result<Map> {
                 return Err(source.fault("'ImageUri' must be set."));
             }
             if !image.truthy() {
-                return Err(source.fault(
-                    "'ImageUri' requires that a image hosted at a registry be specified.",
-                ));
+                return Err(source
+                    .fault("'ImageUri' requires that a image hosted at a registry be specified."));
             }
             map! { "ImageUri" => image }
         }

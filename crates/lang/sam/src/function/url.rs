@@ -69,8 +69,9 @@ fn check_cors(source: &Source, config: &Value) -> Result<()> {
             "AllowCredentials" => ("bool", value.is_bool()),
             "MaxAge" => ("int", matches!(value.type_name(), "int" | "bool")),
             _ => {
-                return Err(source
-                    .fault(format!("{name} is not a valid property for configuring Cors.")));
+                return Err(
+                    source.fault(format!("{name} is not a valid property for configuring Cors."))
+                );
             }
         };
         if !fits && !is_intrinsic(value) {

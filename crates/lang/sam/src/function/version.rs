@@ -26,8 +26,9 @@ pub fn publish(
     }
     let name = world.parameters.resolve(source.at("AutoPublishAlias"))?;
     if !name.is_str() {
-        return Err(source
-            .fault("'AutoPublishAlias' must be a string or a Ref to a template parameter"));
+        return Err(
+            source.fault("'AutoPublishAlias' must be a string or a Ref to a template parameter")
+        );
     }
     let mut code_hash = Value::Null;
     if source.at("AutoPublishCodeSha256").truthy() {
@@ -64,11 +65,14 @@ fn version(
     if !attributes.contains("DeletionPolicy") {
         let own = source.at("VersionDeletionPolicy");
         let on_provider = !source.at("CapacityProviderConfig").is_null();
-        attributes.set("DeletionPolicy", match own {
-            Value::Null if on_provider => "Delete".into(),
-            Value::Null => "Retain".into(),
-            own => own.clone(),
-        });
+        attributes.set(
+            "DeletionPolicy",
+            match own {
+                Value::Null if on_provider => "Delete".into(),
+                Value::Null => "Retain".into(),
+                own => own.clone(),
+            },
+        );
     }
     let mut version = Resource::new("AWS::Lambda::Version", id)?
         .with_attributes(&attributes)

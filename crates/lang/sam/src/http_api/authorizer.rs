@@ -112,8 +112,7 @@ impl Authorizer {
                 "x-amazon-apigateway-authtype" => "awsSigv4",
             });
         }
-        if let Some(jwt) =
-            self.config.at("JwtConfiguration").as_map().filter(|jwt| !jwt.is_empty())
+        if let Some(jwt) = self.config.at("JwtConfiguration").as_map().filter(|jwt| !jwt.is_empty())
         {
             let jwt: Map = jwt
                 .iter()

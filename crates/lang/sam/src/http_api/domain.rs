@@ -117,8 +117,7 @@ fn mappings(api: &Shared<'_>, given: &Value, domain: &str) -> Result<Vec<Resourc
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_')) {
             return Err(Fault::resource(api.id, "Invalid Basepath name provided."));
         }
-        let letters: String =
-            text.chars().filter(|c| !matches!(c, '-' | '_' | '/')).collect();
+        let letters: String = text.chars().filter(|c| !matches!(c, '-' | '_' | '/')).collect();
         let id = api.id.plus(&format!("{letters}ApiMapping"));
         let mut mapping = Resource::new("AWS::ApiGatewayV2::ApiMapping", id)?
             .with_attributes(api.inherited)

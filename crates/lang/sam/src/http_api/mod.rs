@@ -60,11 +60,8 @@ pub fn transform(source: Source, world: &mut World<'_>) -> Result<Vec<Resource>>
         source,
     };
     let http_api = http_api(&mut api, &cors, world)?;
-    let shared = domain::Shared {
-        id: &api.source.id,
-        inherited: &api.source.inherited(),
-        mark: Some(MARK),
-    };
+    let shared =
+        domain::Shared { id: &api.source.id, inherited: &api.source.inherited(), mark: Some(MARK) };
     let domain = domain::domain(&shared, domain, world)?;
     let permissions = authorizer::permissions(&api.source)?;
     let stage = stage(&api)?;
@@ -86,9 +83,9 @@ fn http_api(api: &mut HttpApi, cors: &Value, world: &World<'_>) -> Result<Resour
         .with_attributes(&api.source.attributes)
         .depending_on(&api.source.depends_on);
     if api.source.at("DefinitionUri").truthy() && api.definition.truthy() {
-        return Err(api.source.fault(
-            "Specify either 'DefinitionUri' or 'DefinitionBody' property and not both.",
-        ));
+        return Err(api
+            .source
+            .fault("Specify either 'DefinitionUri' or 'DefinitionBody' property and not both."));
     }
     if cors.truthy() {
         add_cors(api, cors)?;
@@ -244,9 +241,9 @@ fn add_info(api: &mut HttpApi, property: &str) -> Result<()> {
     let info = api.definition.at("info");
     if !info.is_null() && !info.is_map() {
         let end = if property == "Name" { "." } else { "'." };
-        return Err(api.source.fault(format!(
-            "Invalid 'DefinitionBody': The value of 'info' should be a map{end}"
-        )));
+        return Err(api
+            .source
+            .fault(format!("Invalid 'DefinitionBody': The value of 'info' should be a map{end}")));
     }
     let taken = match property {
         "Name" => *info.at("title") != OpenApi::default_title(),

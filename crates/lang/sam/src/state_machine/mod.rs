@@ -74,7 +74,8 @@ pub fn transform(source: Source, world: &mut World<'_>) -> Result<Vec<Resource>>
         Some(alias) if source.at("UseAliasAsEventTarget").truthy() => alias,
         _ => source.id.clone(),
     };
-    let attributes = if target == source.id { source.attributes.clone() } else { source.inherited() };
+    let attributes =
+        if target == source.id { source.attributes.clone() } else { source.inherited() };
     let invoked = Invoked { id: target, kind: InvokedKind::StateMachine, attributes };
     let mut resources = vec![machine];
     resources.extend(made_role);
@@ -109,9 +110,10 @@ fn set_definition(source: &Source, machine: &mut Resource) -> Result<()> {
     }
     let (definition, uri) = (source.at("Definition"), source.at("DefinitionUri"));
     match (definition.truthy(), uri.truthy()) {
-        (true, true) => Err(source.fault(
-            "Specify either 'Definition' or 'DefinitionUri' property and not both.",
-        )),
+        (true, true) => {
+            Err(source
+                .fault("Specify either 'Definition' or 'DefinitionUri' property and not both."))
+        }
         (true, false) => {
             let mut definition = definition.deep_copy();
             let mut found = Map::new();
@@ -131,8 +133,9 @@ fn set_definition(source: &Source, machine: &mut Resource) -> Result<()> {
             machine.set("DefinitionS3Location", place);
             Ok(())
         }
-        (false, false) => Err(source
-            .fault("Either 'Definition' or 'DefinitionUri' property must be specified.")),
+        (false, false) => {
+            Err(source.fault("Either 'Definition' or 'DefinitionUri' property must be specified."))
+        }
     }
 }
 

@@ -118,10 +118,6 @@ impl Map {
         Map { entries, keys }
     }
 
-    pub fn is_legacy(&self) -> bool {
-        self.keys.is_some()
-    }
-
     /// The keys in the map's order.
     pub fn key_list(&self) -> Vec<Text> {
         match &self.keys {
@@ -133,10 +129,9 @@ impl Map {
     /// The members in the map's order.
     pub fn iter(&self) -> impl Iterator<Item = (&Text, &Value)> {
         let ordered: Vec<(&Text, &Value)> = match &self.keys {
-            Some(keys) => keys
-                .iter()
-                .filter_map(|key| self.entries.get_key_value(key.as_str()))
-                .collect(),
+            Some(keys) => {
+                keys.iter().filter_map(|key| self.entries.get_key_value(key.as_str())).collect()
+            }
             None => self.entries.iter().collect(),
         };
         ordered.into_iter()

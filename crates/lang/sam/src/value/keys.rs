@@ -71,8 +71,7 @@ impl Keys {
                 }
                 Slot::Key(_) => {}
             }
-            walker =
-                (walker << 2).wrapping_add(walker).wrapping_add(perturb).wrapping_add(1);
+            walker = (walker << 2).wrapping_add(walker).wrapping_add(perturb).wrapping_add(1);
             index = walker as usize & mask;
             perturb >>= PERTURB_SHIFT;
         }

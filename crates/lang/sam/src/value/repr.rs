@@ -242,6 +242,9 @@ mod tests {
         let value = Value::from_json(&serde_json::json!({"b": [1, null], "a": "ü"}));
         assert_eq!(dumps(&value, true), r#"{"a":"\u00fc","b":[1,null]}"#);
         assert_eq!(dumps(&value, false), r#"{"b": [1, null], "a": "\u00fc"}"#);
-        assert_eq!(dumps_pretty(&value), "{\n    \"a\": \"\\u00fc\",\n    \"b\": [\n        1,\n        null\n    ]\n}");
+        assert_eq!(
+            dumps_pretty(&value),
+            "{\n    \"a\": \"\\u00fc\",\n    \"b\": [\n        1,\n        null\n    ]\n}"
+        );
     }
 }
