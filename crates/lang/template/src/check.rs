@@ -58,13 +58,7 @@ impl Template {
     pub fn check_form(&self) -> Result<()> {
         self.check_sections()?;
         crate::parameters::declared(self)?;
-        self.check_mappings()?;
-        match self.section("Resources") {
-            Some(resources) if !resources.is_empty() => {
-                limit("resources", resources.len(), RESOURCES_MAX)
-            }
-            _ => Err(TemplateError::format("At least one Resources member must be defined.")),
-        }
+        self.check_mappings()
     }
 
     fn check_sections(&self) -> Result<()> {
@@ -142,8 +136,12 @@ impl Template {
     }
 
     fn check_resources(&self) -> Result<()> {
-        let empty = Map::new();
-        for (id, body) in self.section("Resources").unwrap_or(&empty) {
+        let resources = self.section("Resources").filter(|resources| !resources.is_empty());
+        let resources = resources.ok_or_else(|| {
+            TemplateError::format("At least one Resources member must be defined.")
+        })?;
+        limit("resources", resources.len(), RESOURCES_MAX)?;
+        for (id, body) in resources {
             if !is_alphanumeric(id) {
                 return Err(TemplateError::format(format_args!(
                     "Resource name {id} is non alphanumeric."
