@@ -3,8 +3,8 @@
 use sereno_base::RequestId;
 use sereno_kernel::{Error, Kind, Service};
 use sereno_wire::{
-    DecodeError, ErrorSchema, HttpRequest, HttpResponse, Protocol, RouteError, ServiceSchema,
-    WireError,
+    DecodeError, ErrorSchema, HttpRequest, HttpResponse, OperationSchema, Protocol, RouteError,
+    ServiceSchema, WireError,
 };
 
 /// A failure and what it was about.
@@ -69,9 +69,14 @@ pub fn route_error(error: RouteError) -> Error {
     Error::invalid(error.code, error.message).status(error.status)
 }
 
-pub fn decode_error(service: &Service, protocol: Protocol, error: DecodeError) -> Error {
+pub fn decode_error(
+    service: &Service,
+    operation: &OperationSchema,
+    protocol: Protocol,
+    error: DecodeError,
+) -> Error {
     match error {
-        DecodeError::Violations(violations) => service.violation_error(&violations),
+        DecodeError::Violations(violations) => service.violation_error(operation, &violations),
         DecodeError::Malformed(message) => match protocol {
             Protocol::RestXml => Error::invalid("MalformedXML", message),
             Protocol::Query => Error::invalid("MalformedQueryString", message),

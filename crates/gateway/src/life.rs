@@ -188,7 +188,7 @@ impl Gateway {
         };
         let input = operable
             .decode(protocol, &route, request, body)
-            .map_err(|error| failed(answer::decode_error(service, protocol, error)))?;
+            .map_err(|error| failed(answer::decode_error(service, operation, protocol, error)))?;
         let output = self.cloud.execute(ctx, service, operable, input).await.map_err(failed)?;
         Ok(sereno_wire::encode(protocol, operation, output.as_ref(), &ctx.request_id().to_string()))
     }

@@ -1,11 +1,11 @@
-//! Which service a request means. Order: X-Amz-Target, credential scope, host, `Action` and `Version`, S3.
+//! Which service a request means. Order: X-Amz-Target, credential scope, host, `Action` and `Version`, path, S3.
 //!
 //! The target comes first because it alone tells apart services that share a host and a signing name.
 
 use std::collections::HashMap;
 
 use sereno_kernel::Cloud;
-use sereno_wire::{HttpRequest, Protocol};
+use sereno_wire::{HttpRequest, Protocol, ServiceSchema};
 
 /// The services by every name that a request may give them. Built once.
 pub struct Directory {
@@ -13,6 +13,8 @@ pub struct Directory {
     by_signing_name: HashMap<&'static str, Vec<usize>>,
     by_host_label: HashMap<&'static str, usize>,
     by_version: HashMap<&'static str, usize>,
+    /// Services whose operations are told by their paths; S3, which takes every path, is not among them.
+    by_path: Vec<(usize, &'static ServiceSchema)>,
     s3: Option<usize>,
 }
 
@@ -32,6 +34,7 @@ impl Directory {
             by_signing_name: HashMap::new(),
             by_host_label: HashMap::new(),
             by_version: HashMap::new(),
+            by_path: Vec::new(),
             s3: None,
         };
         for (index, service) in cloud.services().iter().enumerate() {
@@ -43,6 +46,9 @@ impl Directory {
             directory.by_host_label.entry(schema.endpoint_prefix).or_insert(index);
             if schema.protocols.contains(&Protocol::Query) {
                 directory.by_version.insert(schema.api_version, index);
+            }
+            if schema.protocols.first() == Some(&Protocol::RestJson) {
+                directory.by_path.push((index, schema));
             }
             if schema.name == "s3" {
                 directory.s3 = Some(index);
@@ -71,7 +77,12 @@ impl Directory {
         {
             return Named::Service(*index);
         }
-        match self.s3 {
+        // Unsigned: a request for one of these paths means the service that has it.
+        let meant = self
+            .by_path
+            .iter()
+            .find(|(_, schema)| sereno_wire::route(schema, Protocol::RestJson, request).is_ok());
+        match meant.map(|(index, _)| *index).or(self.s3) {
             Some(index) => Named::Service(index),
             None => Named::Unserved("s3".to_owned()),
         }

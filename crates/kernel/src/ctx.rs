@@ -201,7 +201,9 @@ impl Ctx {
             return Err(not_served(service, operation));
         };
         let input = operable.input_from_json(input).map_err(|error| match error {
-            DecodeError::Violations(violations) => found.violation_error(&violations),
+            DecodeError::Violations(violations) => {
+                found.violation_error(operable.schema(), &violations)
+            }
             DecodeError::Malformed(message) => Error::invalid("SerializationException", message),
         })?;
         let output = Box::pin(self.cloud.execute(&ctx, found, operable, input)).await?;

@@ -192,6 +192,10 @@ pub trait Sandbox: Send + Sync + 'static {
         package: Package,
         limit_bytes: u64,
     ) -> BoxFuture<'_, Result<PackageInfo, PackageError>>;
+    /// Functions of this runtime will be invoked soon: what makes their start cheap may be prepared now.
+    fn expect(&self, runtime: &str) {
+        let _ = runtime;
+    }
     /// Instances of these stop taking work and end after what they are doing. `version` None: all; `keep_revision`: these stay.
     fn retire(
         &self,

@@ -25,6 +25,9 @@ pub struct ResourceGuard {
     pub rule: ResourceRule,
 }
 
+/// Words an operation's input that breaks the model's constraints.
+type Violations = fn(&OperationSchema, &[Violation]) -> Error;
+
 type GuardFn = Box<dyn Fn(Ctx, String) -> BoxFuture<'static, Result<ResourceGuard>> + Send + Sync>;
 
 /// Traffic that is not an API call: a deployed API's URL, a website, a hosted page.
@@ -44,7 +47,7 @@ pub struct Service {
     pub(crate) resources: Vec<ResourceType>,
     pub(crate) guard: Option<GuardFn>,
     pub(crate) data_plane: Option<Box<dyn DataPlane>>,
-    pub(crate) violations: fn(&[Violation]) -> Error,
+    pub(crate) violations: Violations,
 }
 
 impl Service {
@@ -107,7 +110,7 @@ impl Service {
 
     /// Replaces the error for input that breaks the model's constraints.
     #[must_use]
-    pub fn violations(mut self, error: fn(&[Violation]) -> Error) -> Service {
+    pub fn violations(mut self, error: Violations) -> Service {
         self.violations = error;
         self
     }
@@ -127,8 +130,8 @@ impl Service {
         names
     }
 
-    pub fn violation_error(&self, violations: &[Violation]) -> Error {
-        (self.violations)(violations)
+    pub fn violation_error(&self, operation: &OperationSchema, violations: &[Violation]) -> Error {
+        (self.violations)(operation, violations)
     }
 
     pub fn plane(&self) -> Option<&dyn DataPlane> {
@@ -137,7 +140,7 @@ impl Service {
 }
 
 /// AWS's sentence for input that breaks the model's constraints.
-fn validation_exception(violations: &[Violation]) -> Error {
+fn validation_exception(_: &OperationSchema, violations: &[Violation]) -> Error {
     Error::invalid("ValidationException", sereno_wire::validation_message(violations))
 }
 

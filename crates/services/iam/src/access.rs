@@ -9,7 +9,7 @@ use sereno_wire::Operation;
 
 use crate::rules::PolicyArn;
 use crate::state::{self, Entity, GroupRecord, RoleRecord, TagRecord, UserRecord};
-use crate::{oidc, policy};
+use crate::{errors, oidc, policy};
 
 /// The resource of an operation.
 #[derive(Clone, Debug)]
@@ -226,6 +226,9 @@ impl Guarded for Service {
         self.on::<O>(
             |_, _| Access::authenticated(),
             move |ctx: Ctx, input: O::Input| async move {
+                if is_own_session(ctx.caller()) {
+                    return Err(errors::session_token_refused());
+                }
                 let access = target(&ctx, &input).access(&ctx, action).await?;
                 ctx.authorise("iam", &access).await?;
                 handler(ctx, input).await
@@ -234,11 +237,21 @@ impl Guarded for Service {
     }
 }
 
+/// Sessions of GetFederationToken and (without MFA) of GetSessionToken may not call IAM at all.
+/// `https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_sts-comparison.html`
+fn is_own_session(caller: &Caller) -> bool {
+    match caller {
+        Caller::Federated(_) => true,
+        Caller::User(user) => user.access_key_id.starts_with("ASIA"),
+        _ => false,
+    }
+}
+
 /// The name of the user that an operation means when it names none.
 pub fn named_user(ctx: &Ctx, name: Option<String>) -> Result<String> {
     match (name, ctx.caller()) {
         (Some(name), _) => Ok(name),
         (None, Caller::User(user)) => Ok(user.name.clone()),
-        (None, _) => Err(crate::errors::user_name_needed()),
+        (None, _) => Err(errors::user_name_needed()),
     }
 }

@@ -105,6 +105,11 @@ pub fn user_name_needed() -> Error {
     validation("Must specify userName when calling with non-User credentials")
 }
 
+pub fn session_token_refused() -> Error {
+    let message = "The security token included in the request is invalid";
+    Error::new(sereno_kernel::Kind::Denied, "InvalidClientTokenId", message).status(403)
+}
+
 pub fn protected_role(name: &str) -> Error {
     let message = format!(
         "Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
@@ -119,7 +124,7 @@ pub fn aws_managed(arn: &str) -> Error {
 
 /// IAM leaves the values and the members of enums out of the sentence.
 /// recorded: LocalStack test_user_match_id_mismatch, test_invalid_update_parameters
-pub fn violations(violations: &[Violation]) -> Error {
+pub fn violations(_: &sereno_wire::OperationSchema, violations: &[Violation]) -> Error {
     let count = violations.len();
     let plural = if count == 1 { "" } else { "s" };
     let sentences: Vec<String> = violations

@@ -7,7 +7,7 @@ use sereno_wire::{Violation, validation_message};
 
 use crate::names::function_arn;
 
-pub fn violations(violations: &[Violation]) -> Error {
+pub fn violations(_: &sereno_wire::OperationSchema, violations: &[Violation]) -> Error {
     Error::invalid("ValidationException", validation_message(violations)).status(400)
 }
 

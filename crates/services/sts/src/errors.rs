@@ -7,7 +7,7 @@ pub fn validation(message: impl Into<String>) -> Error {
     Error::invalid("ValidationError", message).status(400)
 }
 
-pub fn violations(violations: &[Violation]) -> Error {
+pub fn violations(_: &sereno_wire::OperationSchema, violations: &[Violation]) -> Error {
     validation(sereno_wire::validation_message(violations))
 }
 
