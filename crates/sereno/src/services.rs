@@ -14,5 +14,6 @@ pub fn register(cloud: CloudBuilder, store: &Arc<dyn Store>, server_key: [u8; 32
         .service(sereno_dynamodb::streams_service())
         .service(sereno_iam::service())
         .service(sereno_lambda::service())
+        .service(sereno_s3::service())
         .service(sereno_sts::service())
 }

@@ -216,9 +216,12 @@ pub fn encode_error(
         Protocol::RestXml if is_s3(service) => s3_error(error).into_bytes(),
         Protocol::Query | Protocol::RestXml => xml_error(service, error).into_bytes(),
     };
-    let mut response = HttpResponse::new(error.status)
-        .with_header("content-type", content_type(protocol))
-        .with_body(body);
+    let mut response = HttpResponse::new(error.status);
+    // "Not modified" is no message: it has no body.
+    if error.status != 304 {
+        response =
+            response.with_header("content-type", content_type(protocol)).with_body(body);
+    }
     if protocol == Protocol::RestJson {
         response.set_header("x-amzn-errortype", error.code);
     }

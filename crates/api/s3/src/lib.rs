@@ -24,10 +24,6 @@ w::structure! { AbortMultipartUploadInput ABORT_MULTIPART_UPLOAD_INPUT "AbortMul
     5 if_match_initiated_time: Option<w::Timestamp> = w::m("IfMatchInitiatedTime", &w::TIMESTAMP_HTTP).at(w::HEADER, "x-amz-if-match-initiated-time"),
 } }
 
-w::structure! { AccelerateConfiguration ACCELERATE_CONFIGURATION "AccelerateConfiguration" {
-    0 status: Option<BucketAccelerateStatus> = w::m("Status", BucketAccelerateStatus::SCHEMA),
-} }
-
 w::structure! { AccessControlPolicy ACCESS_CONTROL_POLICY "AccessControlPolicy" {
     0 grants: Option<Vec<Grant>> = w::m("Grants", &GRANTS).wire("AccessControlList"),
     1 owner: Option<Owner> = w::m("Owner", &OWNER),
@@ -36,12 +32,6 @@ w::structure! { AccessControlPolicy ACCESS_CONTROL_POLICY "AccessControlPolicy" 
 w::structure! { AccessControlTranslation ACCESS_CONTROL_TRANSLATION "AccessControlTranslation" {
     0 owner: OwnerOverride = w::m("Owner", OwnerOverride::SCHEMA).required(),
 } }
-
-static ALLOWED_HEADERS: w::Schema = w::Schema::list("AllowedHeaders", w::m("member", &w::STRING));
-
-static ALLOWED_METHODS: w::Schema = w::Schema::list("AllowedMethods", w::m("member", &w::STRING));
-
-static ALLOWED_ORIGINS: w::Schema = w::Schema::list("AllowedOrigins", w::m("member", &w::STRING));
 
 w::open_enum! { AnnotationDirective "AnnotationDirective" {
     Copy = "COPY",
@@ -85,10 +75,6 @@ w::structure! { BucketInfo BUCKET_INFO "BucketInfo" {
     1 r#type: Option<BucketType> = w::m("Type", BucketType::SCHEMA),
 } }
 
-w::structure! { BucketLifecycleConfiguration BUCKET_LIFECYCLE_CONFIGURATION "BucketLifecycleConfiguration" {
-    0 rules: Vec<LifecycleRule> = w::m("Rules", &LIFECYCLE_RULES).wire("Rule").required().with(w::FLATTENED),
-} }
-
 w::open_enum! { BucketLocationConstraint "BucketLocationConstraint" {
     AfSouth1 = "af-south-1",
     ApEast1 = "ap-east-1",
@@ -130,10 +116,6 @@ w::open_enum! { BucketLocationConstraint "BucketLocationConstraint" {
     UsWest2 = "us-west-2",
 } }
 
-w::structure! { BucketLoggingStatus BUCKET_LOGGING_STATUS "BucketLoggingStatus" {
-    0 logging_enabled: Option<LoggingEnabled> = w::m("LoggingEnabled", &LOGGING_ENABLED),
-} }
-
 w::open_enum! { BucketLogsPermission "BucketLogsPermission" {
     FullControl = "FULL_CONTROL",
     Read = "READ",
@@ -155,21 +137,6 @@ w::open_enum! { BucketVersioningStatus "BucketVersioningStatus" {
 } }
 
 static BUCKETS: w::Schema = w::Schema::list("Buckets", w::m("member", &BUCKET).wire("Bucket"));
-
-w::structure! { CORSConfiguration CORS_CONFIGURATION "CORSConfiguration" {
-    0 cors_rules: Vec<CORSRule> = w::m("CORSRules", &CORS_RULES).wire("CORSRule").required().with(w::FLATTENED),
-} }
-
-w::structure! { CORSRule CORS_RULE "CORSRule" {
-    0 id: Option<String> = w::m("ID", &w::STRING),
-    1 allowed_headers: Option<Vec<String>> = w::m("AllowedHeaders", &ALLOWED_HEADERS).wire("AllowedHeader").with(w::FLATTENED),
-    2 allowed_methods: Vec<String> = w::m("AllowedMethods", &ALLOWED_METHODS).wire("AllowedMethod").required().with(w::FLATTENED),
-    3 allowed_origins: Vec<String> = w::m("AllowedOrigins", &ALLOWED_ORIGINS).wire("AllowedOrigin").required().with(w::FLATTENED),
-    4 expose_headers: Option<Vec<String>> = w::m("ExposeHeaders", &EXPOSE_HEADERS).wire("ExposeHeader").with(w::FLATTENED),
-    5 max_age_seconds: Option<i32> = w::m("MaxAgeSeconds", &w::INTEGER),
-} }
-
-static CORS_RULES: w::Schema = w::Schema::list("CORSRules", w::m("member", &CORS_RULE));
 
 w::structure! { Checksum CHECKSUM "Checksum" {
     0 checksum_crc32: Option<String> = w::m("ChecksumCRC32", &w::STRING),
@@ -490,17 +457,7 @@ w::structure! { Delete DELETE "Delete" {
     1 quiet: Option<bool> = w::m("Quiet", &w::BOOLEAN),
 } }
 
-w::structure! { DeleteBucketCorsInput DELETE_BUCKET_CORS_INPUT "DeleteBucketCorsRequest" {
-    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
-    1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-} }
-
 w::structure! { DeleteBucketEncryptionInput DELETE_BUCKET_ENCRYPTION_INPUT "DeleteBucketEncryptionRequest" {
-    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
-    1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-} }
-
-w::structure! { DeleteBucketLifecycleInput DELETE_BUCKET_LIFECYCLE_INPUT "DeleteBucketLifecycleRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
@@ -521,11 +478,6 @@ w::structure! { DeleteBucketInput DELETE_BUCKET_INPUT "DeleteBucketRequest" {
 } }
 
 w::structure! { DeleteBucketTaggingInput DELETE_BUCKET_TAGGING_INPUT "DeleteBucketTaggingRequest" {
-    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
-    1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-} }
-
-w::structure! { DeleteBucketWebsiteInput DELETE_BUCKET_WEBSITE_INPUT "DeleteBucketWebsiteRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
@@ -711,8 +663,6 @@ w::open_enum! { ExpirationStatus "ExpirationStatus" {
     Disabled = "Disabled",
 } }
 
-static EXPOSE_HEADERS: w::Schema = w::Schema::list("ExposeHeaders", w::m("member", &w::STRING));
-
 w::structure! { FilterRule FILTER_RULE "FilterRule" {
     0 name: Option<FilterRuleName> = w::m("Name", FilterRuleName::SCHEMA),
     1 value: Option<String> = w::m("Value", &w::STRING),
@@ -743,15 +693,6 @@ w::structure! { GetBucketAclOutput GET_BUCKET_ACL_OUTPUT "GetBucketAclOutput" {
 } }
 
 w::structure! { GetBucketAclInput GET_BUCKET_ACL_INPUT "GetBucketAclRequest" {
-    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
-    1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-} }
-
-w::structure! { GetBucketCorsOutput GET_BUCKET_CORS_OUTPUT "GetBucketCorsOutput" {
-    0 cors_rules: Option<Vec<CORSRule>> = w::m("CORSRules", &CORS_RULES).wire("CORSRule").with(w::FLATTENED),
-} }
-
-w::structure! { GetBucketCorsInput GET_BUCKET_CORS_INPUT "GetBucketCorsRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
@@ -1686,13 +1627,6 @@ w::structure! { PublicAccessBlockConfiguration PUBLIC_ACCESS_BLOCK_CONFIGURATION
     3 restrict_public_buckets: Option<bool> = w::m("RestrictPublicBuckets", &w::BOOLEAN).wire("RestrictPublicBuckets"),
 } }
 
-w::structure! { PutBucketAccelerateConfigurationInput PUT_BUCKET_ACCELERATE_CONFIGURATION_INPUT "PutBucketAccelerateConfigurationRequest" {
-    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
-    1 accelerate_configuration: AccelerateConfiguration = w::m("AccelerateConfiguration", &ACCELERATE_CONFIGURATION).wire("AccelerateConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
-    2 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-    3 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
-} }
-
 w::structure! { PutBucketAclInput PUT_BUCKET_ACL_INPUT "PutBucketAclRequest" {
     0 acl: Option<BucketCannedACL> = w::m("ACL", BucketCannedACL::SCHEMA).at(w::HEADER, "x-amz-acl"),
     1 access_control_policy: Option<AccessControlPolicy> = w::m("AccessControlPolicy", &ACCESS_CONTROL_POLICY).wire("AccessControlPolicy").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").with(w::PAYLOAD),
@@ -1707,39 +1641,11 @@ w::structure! { PutBucketAclInput PUT_BUCKET_ACL_INPUT "PutBucketAclRequest" {
     10 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
-w::structure! { PutBucketCorsInput PUT_BUCKET_CORS_INPUT "PutBucketCorsRequest" {
-    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
-    1 cors_configuration: CORSConfiguration = w::m("CORSConfiguration", &CORS_CONFIGURATION).wire("CORSConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
-    2 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
-    3 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
-    4 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-} }
-
 w::structure! { PutBucketEncryptionInput PUT_BUCKET_ENCRYPTION_INPUT "PutBucketEncryptionRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
     2 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
     3 server_side_encryption_configuration: ServerSideEncryptionConfiguration = w::m("ServerSideEncryptionConfiguration", &SERVER_SIDE_ENCRYPTION_CONFIGURATION).wire("ServerSideEncryptionConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
-    4 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-} }
-
-w::structure! { PutBucketLifecycleConfigurationOutput PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT "PutBucketLifecycleConfigurationOutput" {
-    0 transition_default_minimum_object_size: Option<TransitionDefaultMinimumObjectSize> = w::m("TransitionDefaultMinimumObjectSize", TransitionDefaultMinimumObjectSize::SCHEMA).at(w::HEADER, "x-amz-transition-default-minimum-object-size"),
-} }
-
-w::structure! { PutBucketLifecycleConfigurationInput PUT_BUCKET_LIFECYCLE_CONFIGURATION_INPUT "PutBucketLifecycleConfigurationRequest" {
-    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
-    1 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
-    2 lifecycle_configuration: Option<BucketLifecycleConfiguration> = w::m("LifecycleConfiguration", &BUCKET_LIFECYCLE_CONFIGURATION).wire("LifecycleConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").with(w::PAYLOAD),
-    3 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-    4 transition_default_minimum_object_size: Option<TransitionDefaultMinimumObjectSize> = w::m("TransitionDefaultMinimumObjectSize", TransitionDefaultMinimumObjectSize::SCHEMA).at(w::HEADER, "x-amz-transition-default-minimum-object-size"),
-} }
-
-w::structure! { PutBucketLoggingInput PUT_BUCKET_LOGGING_INPUT "PutBucketLoggingRequest" {
-    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
-    1 bucket_logging_status: BucketLoggingStatus = w::m("BucketLoggingStatus", &BUCKET_LOGGING_STATUS).wire("BucketLoggingStatus").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
-    2 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
-    3 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
     4 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
@@ -1782,14 +1688,6 @@ w::structure! { PutBucketVersioningInput PUT_BUCKET_VERSIONING_INPUT "PutBucketV
     3 mfa: Option<String> = w::m("MFA", &w::STRING).at(w::HEADER, "x-amz-mfa"),
     4 versioning_configuration: VersioningConfiguration = w::m("VersioningConfiguration", &VERSIONING_CONFIGURATION).wire("VersioningConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
     5 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-} }
-
-w::structure! { PutBucketWebsiteInput PUT_BUCKET_WEBSITE_INPUT "PutBucketWebsiteRequest" {
-    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
-    1 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
-    2 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
-    3 website_configuration: WebsiteConfiguration = w::m("WebsiteConfiguration", &WEBSITE_CONFIGURATION).wire("WebsiteConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
-    4 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
 w::structure! { PutObjectAclOutput PUT_OBJECT_ACL_OUTPUT "PutObjectAclOutput" {
@@ -2253,18 +2151,7 @@ w::structure! { VersioningConfiguration VERSIONING_CONFIGURATION "VersioningConf
     1 status: Option<BucketVersioningStatus> = w::m("Status", BucketVersioningStatus::SCHEMA),
 } }
 
-w::structure! { WebsiteConfiguration WEBSITE_CONFIGURATION "WebsiteConfiguration" {
-    0 error_document: Option<ErrorDocument> = w::m("ErrorDocument", &ERROR_DOCUMENT),
-    1 index_document: Option<IndexDocument> = w::m("IndexDocument", &INDEX_DOCUMENT),
-    2 redirect_all_requests_to: Option<RedirectAllRequestsTo> = w::m("RedirectAllRequestsTo", &REDIRECT_ALL_REQUESTS_TO),
-    3 routing_rules: Option<Vec<RoutingRule>> = w::m("RoutingRules", &ROUTING_RULES),
-} }
-
-w::structure! { DeleteBucketCorsOutput DELETE_BUCKET_CORS_OUTPUT "DeleteBucketCorsOutput" {} }
-
 w::structure! { DeleteBucketEncryptionOutput DELETE_BUCKET_ENCRYPTION_OUTPUT "DeleteBucketEncryptionOutput" {} }
-
-w::structure! { DeleteBucketLifecycleOutput DELETE_BUCKET_LIFECYCLE_OUTPUT "DeleteBucketLifecycleOutput" {} }
 
 w::structure! { DeleteBucketOutput DELETE_BUCKET_OUTPUT "DeleteBucketOutput" {} }
 
@@ -2274,21 +2161,13 @@ w::structure! { DeleteBucketPolicyOutput DELETE_BUCKET_POLICY_OUTPUT "DeleteBuck
 
 w::structure! { DeleteBucketTaggingOutput DELETE_BUCKET_TAGGING_OUTPUT "DeleteBucketTaggingOutput" {} }
 
-w::structure! { DeleteBucketWebsiteOutput DELETE_BUCKET_WEBSITE_OUTPUT "DeleteBucketWebsiteOutput" {} }
-
 w::structure! { DeletePublicAccessBlockOutput DELETE_PUBLIC_ACCESS_BLOCK_OUTPUT "DeletePublicAccessBlockOutput" {} }
 
 pub type GetBucketNotificationConfigurationOutput = NotificationConfiguration;
 
-w::structure! { PutBucketAccelerateConfigurationOutput PUT_BUCKET_ACCELERATE_CONFIGURATION_OUTPUT "PutBucketAccelerateConfigurationOutput" {} }
-
 w::structure! { PutBucketAclOutput PUT_BUCKET_ACL_OUTPUT "PutBucketAclOutput" {} }
 
-w::structure! { PutBucketCorsOutput PUT_BUCKET_CORS_OUTPUT "PutBucketCorsOutput" {} }
-
 w::structure! { PutBucketEncryptionOutput PUT_BUCKET_ENCRYPTION_OUTPUT "PutBucketEncryptionOutput" {} }
-
-w::structure! { PutBucketLoggingOutput PUT_BUCKET_LOGGING_OUTPUT "PutBucketLoggingOutput" {} }
 
 w::structure! { PutBucketNotificationConfigurationOutput PUT_BUCKET_NOTIFICATION_CONFIGURATION_OUTPUT "PutBucketNotificationConfigurationOutput" {} }
 
@@ -2299,8 +2178,6 @@ w::structure! { PutBucketPolicyOutput PUT_BUCKET_POLICY_OUTPUT "PutBucketPolicyO
 w::structure! { PutBucketTaggingOutput PUT_BUCKET_TAGGING_OUTPUT "PutBucketTaggingOutput" {} }
 
 w::structure! { PutBucketVersioningOutput PUT_BUCKET_VERSIONING_OUTPUT "PutBucketVersioningOutput" {} }
-
-w::structure! { PutBucketWebsiteOutput PUT_BUCKET_WEBSITE_OUTPUT "PutBucketWebsiteOutput" {} }
 
 w::structure! { PutPublicAccessBlockOutput PUT_PUBLIC_ACCESS_BLOCK_OUTPUT "PutPublicAccessBlockOutput" {} }
 
@@ -2434,22 +2311,8 @@ w::operation! { DeleteBucket(DeleteBucketInput) -> DeleteBucketOutput = OP_DELET
     errors: &[],
 } }
 
-w::operation! { DeleteBucketCors(DeleteBucketCorsInput) -> DeleteBucketCorsOutput = OP_DELETE_BUCKET_CORS {
-    name: "DeleteBucketCors", method: "DELETE", uri: "/{Bucket}?cors", status: 204,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[],
-} }
-
 w::operation! { DeleteBucketEncryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput = OP_DELETE_BUCKET_ENCRYPTION {
     name: "DeleteBucketEncryption", method: "DELETE", uri: "/{Bucket}?encryption", status: 204,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[],
-} }
-
-w::operation! { DeleteBucketLifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput = OP_DELETE_BUCKET_LIFECYCLE {
-    name: "DeleteBucketLifecycle", method: "DELETE", uri: "/{Bucket}?lifecycle", status: 204,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
@@ -2471,13 +2334,6 @@ w::operation! { DeleteBucketPolicy(DeleteBucketPolicyInput) -> DeleteBucketPolic
 
 w::operation! { DeleteBucketTagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput = OP_DELETE_BUCKET_TAGGING {
     name: "DeleteBucketTagging", method: "DELETE", uri: "/{Bucket}?tagging", status: 204,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[],
-} }
-
-w::operation! { DeleteBucketWebsite(DeleteBucketWebsiteInput) -> DeleteBucketWebsiteOutput = OP_DELETE_BUCKET_WEBSITE {
-    name: "DeleteBucketWebsite", method: "DELETE", uri: "/{Bucket}?website", status: 204,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
@@ -2521,13 +2377,6 @@ w::operation! { GetBucketAccelerateConfiguration(GetBucketAccelerateConfiguratio
 w::operation! { GetBucketAcl(GetBucketAclInput) -> GetBucketAclOutput = OP_GET_BUCKET_ACL {
     name: "GetBucketAcl", method: "GET", uri: "/{Bucket}?acl", status: 200,
     result_wrapper: None, input_root: None, output_root: Some("AccessControlPolicy"), unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[],
-} }
-
-w::operation! { GetBucketCors(GetBucketCorsInput) -> GetBucketCorsOutput = OP_GET_BUCKET_CORS {
-    name: "GetBucketCors", method: "GET", uri: "/{Bucket}?cors", status: 200,
-    result_wrapper: None, input_root: None, output_root: Some("CORSConfiguration"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
@@ -2721,13 +2570,6 @@ w::operation! { ListParts(ListPartsInput) -> ListPartsOutput = OP_LIST_PARTS {
     errors: &[],
 } }
 
-w::operation! { PutBucketAccelerateConfiguration(PutBucketAccelerateConfigurationInput) -> PutBucketAccelerateConfigurationOutput = OP_PUT_BUCKET_ACCELERATE_CONFIGURATION {
-    name: "PutBucketAccelerateConfiguration", method: "PUT", uri: "/{Bucket}?accelerate", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: false, mode_member: None }),
-    errors: &[],
-} }
-
 w::operation! { PutBucketAcl(PutBucketAclInput) -> PutBucketAclOutput = OP_PUT_BUCKET_ACL {
     name: "PutBucketAcl", method: "PUT", uri: "/{Bucket}?acl", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2735,29 +2577,8 @@ w::operation! { PutBucketAcl(PutBucketAclInput) -> PutBucketAclOutput = OP_PUT_B
     errors: &[],
 } }
 
-w::operation! { PutBucketCors(PutBucketCorsInput) -> PutBucketCorsOutput = OP_PUT_BUCKET_CORS {
-    name: "PutBucketCors", method: "PUT", uri: "/{Bucket}?cors", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
-    errors: &[],
-} }
-
 w::operation! { PutBucketEncryption(PutBucketEncryptionInput) -> PutBucketEncryptionOutput = OP_PUT_BUCKET_ENCRYPTION {
     name: "PutBucketEncryption", method: "PUT", uri: "/{Bucket}?encryption", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
-    errors: &[],
-} }
-
-w::operation! { PutBucketLifecycleConfiguration(PutBucketLifecycleConfigurationInput) -> PutBucketLifecycleConfigurationOutput = OP_PUT_BUCKET_LIFECYCLE_CONFIGURATION {
-    name: "PutBucketLifecycleConfiguration", method: "PUT", uri: "/{Bucket}?lifecycle", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
-    errors: &[],
-} }
-
-w::operation! { PutBucketLogging(PutBucketLoggingInput) -> PutBucketLoggingOutput = OP_PUT_BUCKET_LOGGING {
-    name: "PutBucketLogging", method: "PUT", uri: "/{Bucket}?logging", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
@@ -2778,7 +2599,7 @@ w::operation! { PutBucketOwnershipControls(PutBucketOwnershipControlsInput) -> P
 } }
 
 w::operation! { PutBucketPolicy(PutBucketPolicyInput) -> PutBucketPolicyOutput = OP_PUT_BUCKET_POLICY {
-    name: "PutBucketPolicy", method: "PUT", uri: "/{Bucket}?policy", status: 200,
+    name: "PutBucketPolicy", method: "PUT", uri: "/{Bucket}?policy", status: 204,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
@@ -2793,13 +2614,6 @@ w::operation! { PutBucketTagging(PutBucketTaggingInput) -> PutBucketTaggingOutpu
 
 w::operation! { PutBucketVersioning(PutBucketVersioningInput) -> PutBucketVersioningOutput = OP_PUT_BUCKET_VERSIONING {
     name: "PutBucketVersioning", method: "PUT", uri: "/{Bucket}?versioning", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
-    errors: &[],
-} }
-
-w::operation! { PutBucketWebsite(PutBucketWebsiteInput) -> PutBucketWebsiteOutput = OP_PUT_BUCKET_WEBSITE {
-    name: "PutBucketWebsite", method: "PUT", uri: "/{Bucket}?website", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
@@ -2865,20 +2679,16 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_CREATE_BUCKET,
         &OP_CREATE_MULTIPART_UPLOAD,
         &OP_DELETE_BUCKET,
-        &OP_DELETE_BUCKET_CORS,
         &OP_DELETE_BUCKET_ENCRYPTION,
-        &OP_DELETE_BUCKET_LIFECYCLE,
         &OP_DELETE_BUCKET_OWNERSHIP_CONTROLS,
         &OP_DELETE_BUCKET_POLICY,
         &OP_DELETE_BUCKET_TAGGING,
-        &OP_DELETE_BUCKET_WEBSITE,
         &OP_DELETE_OBJECT,
         &OP_DELETE_OBJECT_TAGGING,
         &OP_DELETE_OBJECTS,
         &OP_DELETE_PUBLIC_ACCESS_BLOCK,
         &OP_GET_BUCKET_ACCELERATE_CONFIGURATION,
         &OP_GET_BUCKET_ACL,
-        &OP_GET_BUCKET_CORS,
         &OP_GET_BUCKET_ENCRYPTION,
         &OP_GET_BUCKET_LIFECYCLE_CONFIGURATION,
         &OP_GET_BUCKET_LOCATION,
@@ -2906,18 +2716,13 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_LIST_OBJECTS,
         &OP_LIST_OBJECTS_V2,
         &OP_LIST_PARTS,
-        &OP_PUT_BUCKET_ACCELERATE_CONFIGURATION,
         &OP_PUT_BUCKET_ACL,
-        &OP_PUT_BUCKET_CORS,
         &OP_PUT_BUCKET_ENCRYPTION,
-        &OP_PUT_BUCKET_LIFECYCLE_CONFIGURATION,
-        &OP_PUT_BUCKET_LOGGING,
         &OP_PUT_BUCKET_NOTIFICATION_CONFIGURATION,
         &OP_PUT_BUCKET_OWNERSHIP_CONTROLS,
         &OP_PUT_BUCKET_POLICY,
         &OP_PUT_BUCKET_TAGGING,
         &OP_PUT_BUCKET_VERSIONING,
-        &OP_PUT_BUCKET_WEBSITE,
         &OP_PUT_OBJECT,
         &OP_PUT_OBJECT_ACL,
         &OP_PUT_OBJECT_TAGGING,
@@ -2947,19 +2752,23 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("CreateBucketMetadataTableConfiguration", "POST", "/{Bucket}?metadataTable"),
     w::stub("CreateSession", "GET", "/{Bucket}?session"),
     w::stub("DeleteBucketAnalyticsConfiguration", "DELETE", "/{Bucket}?analytics"),
+    w::stub("DeleteBucketCors", "DELETE", "/{Bucket}?cors"),
     w::stub(
         "DeleteBucketIntelligentTieringConfiguration",
         "DELETE",
         "/{Bucket}?intelligent-tiering",
     ),
     w::stub("DeleteBucketInventoryConfiguration", "DELETE", "/{Bucket}?inventory"),
+    w::stub("DeleteBucketLifecycle", "DELETE", "/{Bucket}?lifecycle"),
     w::stub("DeleteBucketMetadataConfiguration", "DELETE", "/{Bucket}?metadataConfiguration"),
     w::stub("DeleteBucketMetadataTableConfiguration", "DELETE", "/{Bucket}?metadataTable"),
     w::stub("DeleteBucketMetricsConfiguration", "DELETE", "/{Bucket}?metrics"),
     w::stub("DeleteBucketReplication", "DELETE", "/{Bucket}?replication"),
+    w::stub("DeleteBucketWebsite", "DELETE", "/{Bucket}?website"),
     w::stub("DeleteObjectAnnotation", "DELETE", "/{Bucket}/{Key+}?annotation"),
     w::stub("GetBucketAbac", "GET", "/{Bucket}?abac"),
     w::stub("GetBucketAnalyticsConfiguration", "GET", "/{Bucket}?analytics"),
+    w::stub("GetBucketCors", "GET", "/{Bucket}?cors"),
     w::stub("GetBucketIntelligentTieringConfiguration", "GET", "/{Bucket}?intelligent-tiering"),
     w::stub("GetBucketInventoryConfiguration", "GET", "/{Bucket}?inventory"),
     w::stub("GetBucketLifecycle", "GET", "/{Bucket}?lifecycle"),
@@ -2978,14 +2787,19 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("ListDirectoryBuckets", "GET", "/"),
     w::stub("ListObjectAnnotations", "GET", "/{Bucket}/{Key+}?annotation"),
     w::stub("PutBucketAbac", "PUT", "/{Bucket}?abac"),
+    w::stub("PutBucketAccelerateConfiguration", "PUT", "/{Bucket}?accelerate"),
     w::stub("PutBucketAnalyticsConfiguration", "PUT", "/{Bucket}?analytics"),
+    w::stub("PutBucketCors", "PUT", "/{Bucket}?cors"),
     w::stub("PutBucketIntelligentTieringConfiguration", "PUT", "/{Bucket}?intelligent-tiering"),
     w::stub("PutBucketInventoryConfiguration", "PUT", "/{Bucket}?inventory"),
     w::stub("PutBucketLifecycle", "PUT", "/{Bucket}?lifecycle"),
+    w::stub("PutBucketLifecycleConfiguration", "PUT", "/{Bucket}?lifecycle"),
+    w::stub("PutBucketLogging", "PUT", "/{Bucket}?logging"),
     w::stub("PutBucketMetricsConfiguration", "PUT", "/{Bucket}?metrics"),
     w::stub("PutBucketNotification", "PUT", "/{Bucket}?notification"),
     w::stub("PutBucketReplication", "PUT", "/{Bucket}?replication"),
     w::stub("PutBucketRequestPayment", "PUT", "/{Bucket}?requestPayment"),
+    w::stub("PutBucketWebsite", "PUT", "/{Bucket}?website"),
     w::stub("PutObjectAnnotation", "PUT", "/{Bucket}/{Key+}?annotation"),
     w::stub("PutObjectLegalHold", "PUT", "/{Bucket}/{Key+}?legal-hold"),
     w::stub("PutObjectLockConfiguration", "PUT", "/{Bucket}?object-lock"),

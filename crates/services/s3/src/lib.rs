@@ -1,1 +1,246 @@
+//! Amazon S3: buckets, objects and their versions, multipart uploads, events to functions.
+//!
+//! Invariants
+//! * A bucket's name is unique among all accounts; what is in it is keyed by the bucket's own id.
+//! * An object's bytes are on disk before the commit that names them, and removed after the one
+//!   that forgets them. Bodies are never whole in memory beyond `content::SMALL_BYTES_MAX`.
+//! * Every write of an object, its versions and the events it causes are one commit.
 
+mod access;
+mod acl;
+mod attributes;
+mod bucket;
+mod checksum;
+mod complete;
+mod config;
+mod content;
+mod copy;
+mod errors;
+mod head;
+mod list;
+mod notify;
+mod object;
+mod policy;
+mod remove;
+mod resources;
+mod rules;
+mod state;
+mod tagging;
+mod upload;
+mod upload_list;
+mod version;
+
+use sereno_api_s3 as api;
+use sereno_kernel::{Access, Service};
+
+pub fn service() -> Service {
+    let service = Service::new(&api::SERVICE)
+        .violations(errors::violations)
+        .resource_policy(access::guard)
+        .task(notify::deliver())
+        .resource(resources::bucket())
+        .resource(resources::bucket_policy());
+    uploads(objects(configurations(buckets(service))))
+}
+
+fn buckets(service: Service) -> Service {
+    service
+        .on::<api::ListBuckets>(|_, _| Access::new("s3:ListAllMyBuckets", "*"), bucket::list)
+        .on::<api::CreateBucket>(
+            |c, i| access::bucket(c, "s3:CreateBucket", &i.bucket),
+            bucket::create,
+        )
+        .on::<api::DeleteBucket>(
+            |c, i| access::bucket(c, "s3:DeleteBucket", &i.bucket),
+            bucket::delete,
+        )
+        .on::<api::HeadBucket>(|c, i| access::bucket(c, "s3:ListBucket", &i.bucket), bucket::head)
+        .on::<api::GetBucketLocation>(
+            |c, i| access::bucket(c, "s3:GetBucketLocation", &i.bucket),
+            bucket::location,
+        )
+        .on::<api::ListObjects>(
+            |c, i| {
+                let (prefix, delimiter) = (i.prefix.as_deref(), i.delimiter.as_deref());
+                access::list(c, "s3:ListBucket", &i.bucket, prefix, delimiter, i.max_keys)
+            },
+            list::objects,
+        )
+        .on::<api::ListObjectsV2>(
+            |c, i| {
+                let (prefix, delimiter) = (i.prefix.as_deref(), i.delimiter.as_deref());
+                access::list(c, "s3:ListBucket", &i.bucket, prefix, delimiter, i.max_keys)
+            },
+            list::objects_v2,
+        )
+        .on::<api::ListObjectVersions>(
+            |c, i| {
+                let (prefix, delimiter) = (i.prefix.as_deref(), i.delimiter.as_deref());
+                access::list(c, "s3:ListBucketVersions", &i.bucket, prefix, delimiter, i.max_keys)
+            },
+            list::versions,
+        )
+}
+
+/// Configurations of a bucket: each operation needs one action on the bucket.
+macro_rules! on_bucket {
+    ($service:expr, $($operation:ident $action:literal $handler:path,)*) => {
+        $service$(.on::<api::$operation>(|c, i| access::bucket(c, $action, &i.bucket), $handler))*
+    };
+}
+
+fn configurations(service: Service) -> Service {
+    on_bucket! { service,
+        GetBucketVersioning "s3:GetBucketVersioning" config::get_versioning,
+        PutBucketVersioning "s3:PutBucketVersioning" config::put_versioning,
+        GetBucketTagging "s3:GetBucketTagging" config::get_tagging,
+        PutBucketTagging "s3:PutBucketTagging" config::put_tagging,
+        DeleteBucketTagging "s3:PutBucketTagging" config::delete_tagging,
+        GetBucketPolicy "s3:GetBucketPolicy" policy::get,
+        PutBucketPolicy "s3:PutBucketPolicy" policy::put,
+        DeleteBucketPolicy "s3:DeleteBucketPolicy" policy::delete,
+        GetBucketPolicyStatus "s3:GetBucketPolicyStatus" policy::status,
+        GetBucketEncryption "s3:GetEncryptionConfiguration" config::get_encryption,
+        PutBucketEncryption "s3:PutEncryptionConfiguration" config::put_encryption,
+        DeleteBucketEncryption "s3:PutEncryptionConfiguration" config::delete_encryption,
+        GetPublicAccessBlock "s3:GetBucketPublicAccessBlock" config::get_public_access_block,
+        PutPublicAccessBlock "s3:PutBucketPublicAccessBlock" config::put_public_access_block,
+        DeletePublicAccessBlock "s3:PutBucketPublicAccessBlock" config::delete_public_access_block,
+        GetBucketOwnershipControls "s3:GetBucketOwnershipControls" config::get_ownership,
+        PutBucketOwnershipControls "s3:PutBucketOwnershipControls" config::put_ownership,
+        DeleteBucketOwnershipControls "s3:PutBucketOwnershipControls" config::delete_ownership,
+        GetBucketAcl "s3:GetBucketAcl" acl::get_bucket,
+        PutBucketAcl "s3:PutBucketAcl" acl::put_bucket,
+        GetBucketNotificationConfiguration "s3:GetBucketNotification" notify::get,
+        PutBucketNotificationConfiguration "s3:PutBucketNotification" notify::put,
+        GetBucketRequestPayment "s3:GetBucketRequestPayment" config::get_request_payment,
+        GetBucketAccelerateConfiguration "s3:GetAccelerateConfiguration" config::get_accelerate,
+        GetBucketLogging "s3:GetBucketLogging" config::get_logging,
+        GetBucketWebsite "s3:GetBucketWebsite" config::get_website,
+        GetBucketLifecycleConfiguration "s3:GetLifecycleConfiguration" config::get_lifecycle,
+        GetBucketReplication "s3:GetReplicationConfiguration" config::get_replication,
+        GetObjectLockConfiguration "s3:GetBucketObjectLockConfiguration" config::get_object_lock,
+        ListMultipartUploads "s3:ListBucketMultipartUploads" upload_list::uploads,
+    }
+}
+
+fn objects(service: Service) -> Service {
+    service
+        .on::<api::PutObject>(
+            |c, i| {
+                let acl = i.acl.as_ref().map(|acl| acl.as_str());
+                access::write(c, &i.bucket, &i.key, i.tagging.is_some(), acl)
+            },
+            object::put,
+        )
+        .on::<api::GetObject>(
+            |c, i| {
+                let actions = ("s3:GetObject", "s3:GetObjectVersion");
+                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
+            },
+            object::get,
+        )
+        .on::<api::HeadObject>(
+            |c, i| {
+                let actions = ("s3:GetObject", "s3:GetObjectVersion");
+                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
+            },
+            object::head,
+        )
+        .on::<api::GetObjectAttributes>(
+            |c, i| {
+                let version = i.version_id.as_deref();
+                let actions = ("s3:GetObjectAttributes", "s3:GetObjectVersionAttributes");
+                let access = access::versioned(c, actions, &i.bucket, &i.key, version);
+                let read = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+                access.and(read, access::object_arn(c, &i.bucket, &i.key))
+            },
+            attributes::get,
+        )
+        .on::<api::DeleteObject>(
+            |c, i| {
+                let actions = ("s3:DeleteObject", "s3:DeleteObjectVersion");
+                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
+            },
+            remove::object,
+        )
+        // Each key is judged by the operation itself.
+        .on::<api::DeleteObjects>(|_, _| Access::public(), remove::objects)
+        .on::<api::CopyObject>(
+            |c, i| {
+                let acl = i.acl.as_ref().map(|acl| acl.as_str());
+                let access = access::write(c, &i.bucket, &i.key, i.tagging.is_some(), acl);
+                access::and_source(access, c, &i.copy_source)
+            },
+            copy::object,
+        )
+        .on::<api::GetObjectTagging>(
+            |c, i| {
+                let actions = ("s3:GetObjectTagging", "s3:GetObjectVersionTagging");
+                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
+            },
+            tagging::get,
+        )
+        .on::<api::PutObjectTagging>(
+            |c, i| {
+                let actions = ("s3:PutObjectTagging", "s3:PutObjectVersionTagging");
+                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
+            },
+            tagging::put,
+        )
+        .on::<api::DeleteObjectTagging>(
+            |c, i| {
+                let actions = ("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging");
+                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
+            },
+            tagging::delete,
+        )
+        .on::<api::GetObjectAcl>(
+            |c, i| {
+                let actions = ("s3:GetObjectAcl", "s3:GetObjectVersionAcl");
+                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
+            },
+            acl::get_object,
+        )
+        .on::<api::PutObjectAcl>(
+            |c, i| {
+                let actions = ("s3:PutObjectAcl", "s3:PutObjectVersionAcl");
+                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
+            },
+            acl::put_object,
+        )
+}
+
+fn uploads(service: Service) -> Service {
+    service
+        .on::<api::CreateMultipartUpload>(
+            |c, i| {
+                let acl = i.acl.as_ref().map(|acl| acl.as_str());
+                access::write(c, &i.bucket, &i.key, i.tagging.is_some(), acl)
+            },
+            upload::create,
+        )
+        .on::<api::UploadPart>(
+            |c, i| access::object(c, "s3:PutObject", &i.bucket, &i.key),
+            upload::part,
+        )
+        .on::<api::UploadPartCopy>(
+            |c, i| {
+                let access = access::object(c, "s3:PutObject", &i.bucket, &i.key);
+                access::and_source(access, c, &i.copy_source)
+            },
+            upload::part_copy,
+        )
+        .on::<api::CompleteMultipartUpload>(
+            |c, i| access::object(c, "s3:PutObject", &i.bucket, &i.key),
+            complete::complete,
+        )
+        .on::<api::AbortMultipartUpload>(
+            |c, i| access::object(c, "s3:AbortMultipartUpload", &i.bucket, &i.key),
+            upload::abort,
+        )
+        .on::<api::ListParts>(
+            |c, i| access::object(c, "s3:ListMultipartUploadParts", &i.bucket, &i.key),
+            upload_list::parts,
+        )
+}

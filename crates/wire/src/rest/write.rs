@@ -70,6 +70,10 @@ impl RestWriter {
     }
 
     pub fn finish(mut self) -> HttpResponse {
+        // The models say 200 for an answer that may be a part (S3's GetObject).
+        if self.response.headers.contains_key(http::header::CONTENT_RANGE) {
+            self.response.status = 206;
+        }
         match self.doc.take() {
             None => {}
             Some(Doc::Json(json)) => {
