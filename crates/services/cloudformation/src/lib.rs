@@ -52,7 +52,7 @@ pub fn service() -> Service {
         .data_plane(callback::Callbacks)
 }
 
-fn violations(violations: &[Violation]) -> Error {
+fn violations(_: &sereno_wire::OperationSchema, violations: &[Violation]) -> Error {
     errors::validation(sereno_wire::validation_message(violations))
 }
 

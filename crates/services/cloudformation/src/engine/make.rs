@@ -145,9 +145,9 @@ impl Machine {
                 Action::Keep
             });
         }
-        let changed = |name: &&str| changes.iter().any(|change| change.name == **name);
+        let changed = |name: &str| changes.iter().any(|change| change.name == name);
         let replaces = if types::is_own(&record.type_name) {
-            types::own_create_only(&record.type_name).iter().any(|name| changed(&name))
+            types::own_create_only(&record.type_name).iter().any(|name| changed(name))
         } else {
             self.ctx
                 .cloud()

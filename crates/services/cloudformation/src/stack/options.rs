@@ -78,12 +78,10 @@ pub fn refuse_config(
         return Err(errors::unsupported("DeploymentConfig"));
     }
     let Some(rollback) = rollback else { return Ok(()) };
-    for trigger in rollback.rollback_triggers.iter().flatten() {
+    if let Some(trigger) = rollback.rollback_triggers.iter().flatten().next() {
         // recorded: test_update_with_invalid_rollback_configuration_errors
-        if !matches!(
-            trigger.r#type.as_str(),
-            "AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm"
-        ) {
+        let alarms = ["AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm"];
+        if !alarms.contains(&trigger.r#type.as_str()) {
             return Err(errors::validation("Rollback Trigger Type not supported"));
         }
         let alarm = Arn::parse(&trigger.arn).filter(|arn| arn.resource.starts_with("alarm:"));

@@ -1,6 +1,8 @@
 //! A cloud with one resource type of the test's own: `Test::Thing`, kept in memory, failing on demand.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
+
+pub mod slow;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -38,6 +40,23 @@ fn state(id: &str, properties: &Map<String, Value>) -> ResourceState {
         .attribute("Value", text(properties, "Value"))
 }
 
+fn make(things: &Shared, request: &ResourceRequest) -> Result<ResourceState> {
+    let mut things = things.lock().unwrap();
+    if let Some(id) = things.tokens.get(&request.token) {
+        return Ok(state(id, &request.properties));
+    }
+    fail(request, "create")?;
+    let name = text(&request.properties, "Name");
+    let id = if name.is_empty() { request.suggested_name.clone() } else { name };
+    if things.by_id.contains_key(&id) {
+        return Err(Error::conflict("AlreadyExists", format!("{id} exists")));
+    }
+    things.log.push(format!("create {}", request.logical_id));
+    things.by_id.insert(id.clone(), request.properties.clone());
+    things.tokens.insert(request.token.clone(), id.clone());
+    Ok(state(&id, &request.properties))
+}
+
 /// The type: `Name` cannot be changed; `Hang` never comes back.
 pub fn thing(things: &Shared) -> ResourceType {
     let (creates, updates, deletes) = (Arc::clone(things), Arc::clone(things), Arc::clone(things));
@@ -49,20 +68,10 @@ pub fn thing(things: &Shared) -> ResourceType {
                 if text(&request.properties, "Hang") == "create" {
                     std::future::pending::<()>().await;
                 }
-                let mut things = things.lock().unwrap();
-                if let Some(id) = things.tokens.get(&request.token) {
-                    return Ok(state(id, &request.properties));
-                }
-                fail(&request, "create")?;
-                let name = text(&request.properties, "Name");
-                let id = if name.is_empty() { request.suggested_name.clone() } else { name };
-                if things.by_id.contains_key(&id) {
-                    return Err(Error::conflict("AlreadyExists", format!("{id} exists")));
-                }
-                things.log.push(format!("create {}", request.logical_id));
-                things.by_id.insert(id.clone(), request.properties.clone());
-                things.tokens.insert(request.token.clone(), id.clone());
-                Ok(state(&id, &request.properties))
+                let made = make(&things, &request);
+                // The thing is there and the answer is still on its way.
+                tokio::task::yield_now().await;
+                made
             }
         })
         .update(move |_ctx, request| {
@@ -101,7 +110,7 @@ impl World {
     /// On a store that may already hold something.
     pub async fn on(store: &MemoryStore, things: &Shared) -> World {
         let blobs = MemoryBlobs::new();
-        let cloud = TestCloud::on(Arc::new(store.clone()), Arc::new(blobs))
+        let cloud = TestCloud::on(Arc::new(slow::SlowStore(store.clone())), Arc::new(blobs))
             .service(sereno_cloudformation::service().resource(thing(things)))
             .build();
         cloud.start_tasks().await;
