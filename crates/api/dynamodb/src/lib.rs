@@ -193,7 +193,6 @@ static BATCH_GET_REQUEST_MAP: w::Schema = w::Schema::map(
     w::m("key", &TABLE_ARN),
     w::m("value", &KEYS_AND_ATTRIBUTES),
 )
-.min(1)
 .max(100);
 
 static BATCH_GET_RESPONSE_MAP: w::Schema =
@@ -249,7 +248,6 @@ static BATCH_WRITE_ITEM_REQUEST_MAP: w::Schema = w::Schema::map(
     w::m("key", &TABLE_ARN),
     w::m("value", &WRITE_REQUESTS),
 )
-.min(1)
 .max(25);
 
 static BILLED_SIZE_BYTES: w::Schema = w::Schema::scalar("BilledSizeBytes", w::Kind::Long).min(0);
@@ -291,19 +289,19 @@ static CLOUD_WATCH_LOG_GROUP_ARN: w::Schema =
     w::Schema::string("CloudWatchLogGroupArn").min(1).max(1024);
 
 w::open_enum! { ComparisonOperator "ComparisonOperator" {
-    Eq = "EQ",
-    Ne = "NE",
     In = "IN",
-    Le = "LE",
-    Lt = "LT",
-    Ge = "GE",
-    Gt = "GT",
-    Between = "BETWEEN",
-    NotNull = "NOT_NULL",
     Null = "NULL",
-    Contains = "CONTAINS",
+    Between = "BETWEEN",
+    Lt = "LT",
     NotContains = "NOT_CONTAINS",
+    Eq = "EQ",
+    Gt = "GT",
+    NotNull = "NOT_NULL",
+    Ne = "NE",
+    Le = "LE",
     BeginsWith = "BEGINS_WITH",
+    Ge = "GE",
+    Contains = "CONTAINS",
 } }
 
 w::structure! { Condition CONDITION "Condition" {
@@ -326,8 +324,8 @@ w::structure! { ConditionalCheckFailedException CONDITIONAL_CHECK_FAILED_EXCEPTI
 } }
 
 w::open_enum! { ConditionalOperator "ConditionalOperator" {
-    And = "AND",
     Or = "OR",
+    And = "AND",
 } }
 
 w::structure! { ConsumedCapacity CONSUMED_CAPACITY "ConsumedCapacity" {
@@ -1173,10 +1171,9 @@ static KEY: w::Schema =
 static KEY_CONDITIONS: w::Schema =
     w::Schema::map("KeyConditions", w::m("key", &ATTRIBUTE_NAME), w::m("value", &CONDITION));
 
-static KEY_LIST: w::Schema = w::Schema::list("KeyList", w::m("member", &KEY)).min(1).max(100);
+static KEY_LIST: w::Schema = w::Schema::list("KeyList", w::m("member", &KEY)).min(1);
 
-static KEY_SCHEMA: w::Schema =
-    w::Schema::list("KeySchema", w::m("member", &KEY_SCHEMA_ELEMENT)).min(1);
+static KEY_SCHEMA: w::Schema = w::Schema::list("KeySchema", w::m("member", &KEY_SCHEMA_ELEMENT));
 
 static KEY_SCHEMA_ATTRIBUTE_NAME: w::Schema =
     w::Schema::string("KeySchemaAttributeName").min(1).max(255);
@@ -1453,8 +1450,8 @@ w::structure! { Projection PROJECTION "Projection" {
 
 w::open_enum! { ProjectionType "ProjectionType" {
     All = "ALL",
-    KeysOnly = "KEYS_ONLY",
     Include = "INCLUDE",
+    KeysOnly = "KEYS_ONLY",
 } }
 
 w::structure! { ProvisionedThroughput PROVISIONED_THROUGHPUT "ProvisionedThroughput" {
@@ -1534,7 +1531,7 @@ w::structure! { QueryInput QUERY_INPUT "QueryInput" {
     1 index_name: Option<String> = w::m("IndexName", &INDEX_NAME),
     2 select: Option<Select> = w::m("Select", Select::SCHEMA),
     3 attributes_to_get: Option<Vec<String>> = w::m("AttributesToGet", &ATTRIBUTE_NAME_LIST),
-    4 limit: Option<i32> = w::m("Limit", &POSITIVE_INTEGER_OBJECT),
+    4 limit: Option<i32> = w::m("Limit", &w::INTEGER),
     5 consistent_read: Option<bool> = w::m("ConsistentRead", &w::BOOLEAN),
     6 key_conditions: Option<w::BTreeMap<String, Condition>> = w::m("KeyConditions", &KEY_CONDITIONS),
     7 query_filter: Option<w::BTreeMap<String, Condition>> = w::m("QueryFilter", &FILTER_CONDITION_MAP),
@@ -1746,10 +1743,10 @@ w::open_enum! { ReturnItemCollectionMetrics "ReturnItemCollectionMetrics" {
 } }
 
 w::open_enum! { ReturnValue "ReturnValue" {
-    None = "NONE",
-    AllOld = "ALL_OLD",
-    UpdatedOld = "UPDATED_OLD",
     AllNew = "ALL_NEW",
+    UpdatedOld = "UPDATED_OLD",
+    AllOld = "ALL_OLD",
+    None = "NONE",
     UpdatedNew = "UPDATED_NEW",
 } }
 
@@ -1806,9 +1803,9 @@ w::open_enum! { SSEType "SSEType" {
 } }
 
 w::open_enum! { ScalarAttributeType "ScalarAttributeType" {
-    S = "S",
-    N = "N",
     B = "B",
+    N = "N",
+    S = "S",
 } }
 
 w::structure! { ScanInput SCAN_INPUT "ScanInput" {
@@ -1864,10 +1861,10 @@ static SECONDARY_INDEXES_CAPACITY_MAP: w::Schema = w::Schema::map(
 );
 
 w::open_enum! { Select "Select" {
-    AllAttributes = "ALL_ATTRIBUTES",
-    AllProjectedAttributes = "ALL_PROJECTED_ATTRIBUTES",
     SpecificAttributes = "SPECIFIC_ATTRIBUTES",
     Count = "COUNT",
+    AllAttributes = "ALL_ATTRIBUTES",
+    AllProjectedAttributes = "ALL_PROJECTED_ATTRIBUTES",
 } }
 
 w::structure! { SourceTableDetails SOURCE_TABLE_DETAILS "SourceTableDetails" {

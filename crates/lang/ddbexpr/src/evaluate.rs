@@ -93,7 +93,8 @@ pub(crate) fn contains(value: &Value, part: &Value) -> bool {
 
 fn size(value: &Value) -> Option<usize> {
     match value {
-        Value::S(text) => Some(text.len()),
+        // Characters as Java counts them (recorded: dynalite, scan: size of "abÿ" is 3).
+        Value::S(text) => Some(text.encode_utf16().count()),
         Value::B(bytes) => Some(bytes.len()),
         Value::M(map) => Some(map.len()),
         Value::L(list) => Some(list.len()),

@@ -57,6 +57,15 @@ impl Source {
         }
     }
 
+    /// The type of a `:value`; of nothing else are types checked before an item is read
+    /// (recorded: dynalite, updateItem).
+    fn constant(&self) -> Option<Kind> {
+        match self {
+            Source::Value(value) => Some(value.kind()),
+            _ => None,
+        }
+    }
+
     fn paths<'a>(&'a self, out: &mut Vec<&'a Path>) {
         match self {
             Source::Value(_) => {}
@@ -305,7 +314,7 @@ fn build(what: &RawWhat, placeholders: &Placeholders) -> Result<What, String> {
             let a = Box::new(build_source(a, placeholders)?);
             let b = Box::new(build_source(b, placeholders)?);
             for operand in [&a, &b] {
-                if let Some(kind) = operand.kind().filter(|kind| *kind != Kind::N) {
+                if let Some(kind) = operand.constant().filter(|kind| *kind != Kind::N) {
                     return Err(tree::wrong_type(operator, kind.code()));
                 }
             }
@@ -346,7 +355,7 @@ fn build_source(operand: &Raw, placeholders: &Placeholders) -> Result<Source, St
     }
     let (a, b) = (build_source(a, placeholders)?, build_source(b, placeholders)?);
     for source in [&a, &b] {
-        if let Some(kind) = source.kind().filter(|kind| *kind != Kind::L) {
+        if let Some(kind) = source.constant().filter(|kind| *kind != Kind::L) {
             return Err(tree::wrong_type(name, kind.code()));
         }
     }

@@ -45,10 +45,14 @@ pub async fn get(
     if input.request_items.is_empty() {
         return Err(errors::validation("The requestItems parameter is required for BatchGetItem"));
     }
+    let count: usize = input.request_items.values().map(|request| request.keys.len()).sum();
     let mut all = Vec::with_capacity(input.request_items.len());
     let asked = input.return_consumed_capacity.as_ref();
     for (name, request) in input.request_items {
         all.push(check_gets(&engine, &ctx, name, request, asked).await?);
+    }
+    if count > GET_KEYS_MAX {
+        return Err(errors::validation("Too many items requested for the BatchGetItem call"));
     }
     for gets in &all {
         let table = gets.table.as_ref().ok_or_else(errors::not_found)?;

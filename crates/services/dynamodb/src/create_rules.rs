@@ -159,7 +159,11 @@ fn table_keys(
     definitions: Definitions<'_>,
 ) -> Result<(String, Option<String>)> {
     if schema.is_empty() {
-        return Err(errors::constraint(None, "keySchema", "Member must not be null"));
+        return Err(errors::constraint(
+            Some("[]"),
+            "keySchema",
+            "Member must have length greater than or equal to 1",
+        ));
     }
     if schema.len() > 2 {
         return Err(too_many_keys(schema, "keySchema"));

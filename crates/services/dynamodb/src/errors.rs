@@ -49,8 +49,12 @@ pub fn table_exists(name: &str) -> Error {
     Error::conflict("ResourceInUseException", format!("Table already exists: {name}"))
 }
 
-pub fn in_use(message: impl Into<String>) -> Error {
-    Error::conflict("ResourceInUseException", message)
+pub fn not_authorised(caller: &str, action: &str, resource: &str) -> Error {
+    let resource = if resource.is_empty() { "*" } else { resource };
+    let message = format!(
+        "User: {caller} is not authorized to perform: dynamodb:{action} on resource: {resource}"
+    );
+    Error::new(Kind::Denied, "AccessDeniedException", message).status(400)
 }
 
 pub fn limit_exceeded(message: impl Into<String>) -> Error {

@@ -59,12 +59,15 @@ pub async fn query(
     check_start_length(&table, index, checked.start.as_ref())?;
     check_conditions(schema, &checked)?;
     check_start(&table, index, schema, &checked)?;
-    let selected =
-        Selection::of(&table, index, input.select.as_ref(), checked.projection.as_ref())?;
     if let Some(projection) = &checked.projection {
         update_rules::check_nested_keys(&table, projection.paths().iter())?;
     }
-    check_filter(&table, schema, &checked)?;
+    check_filter(schema, &checked)?;
+    let selected =
+        Selection::of(&table, index, input.select.as_ref(), checked.projection.as_ref())?;
+    if let Guard::Expression(condition) = &checked.filter {
+        update_rules::check_nested_keys(&table, condition.paths().into_iter())?;
+    }
     item::admit(&engine, &ctx, &table, input.index_name.as_deref(), false)?;
 
     let reading = Reading {
@@ -134,6 +137,12 @@ fn check(input: &mut api::QueryInput) -> Result<Checked> {
     let filter_clauses = expressions::clauses(input.query_filter.take())?;
     expressions::check_attributes_to_get(input.attributes_to_get.as_ref())?;
     let start = selection::start(input.exclusive_start_key.take())?;
+    if input.limit.is_some_and(|limit| limit < 1) {
+        return Err(errors::validation(
+            "1 validation error detected: Value at 'Limit' failed to satisfy constraint: Member must \
+             have value greater than or equal to 1",
+        ));
+    }
     selection::check_select(
         input.select.as_ref(),
         input.index_name.as_ref(),
@@ -194,7 +203,7 @@ fn check_start_length(table: &Table, index: Option<&Index>, start: Option<&Item>
 
 fn check_conditions(schema: &KeySchema, checked: &Checked) -> Result<()> {
     let clauses = &checked.clauses;
-    if clauses.is_empty() || clauses.len() > schema.len().max(2) {
+    if clauses.len() > schema.len().max(2) {
         return Err(errors::validation("Conditions can be of length 1 or 2 only"));
     }
     for (at, attribute) in schema.attributes().enumerate() {
@@ -300,7 +309,7 @@ fn check_start(
     Ok(())
 }
 
-fn check_filter(table: &Table, schema: &KeySchema, checked: &Checked) -> Result<()> {
+fn check_filter(schema: &KeySchema, checked: &Checked) -> Result<()> {
     let heads: Vec<&str> = match &checked.filter {
         Guard::Nothing => return Ok(()),
         Guard::Expression(condition) => {
@@ -318,12 +327,7 @@ fn check_filter(table: &Table, schema: &KeySchema, checked: &Checked) -> Result<
             )));
         }
     }
-    match &checked.filter {
-        Guard::Expression(condition) => {
-            update_rules::check_nested_keys(table, condition.paths().into_iter())
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// The keys that the conditions allow, from where the client left off.

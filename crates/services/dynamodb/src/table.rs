@@ -170,10 +170,6 @@ impl Table {
         self.indexes.iter().find(|index| index.record.name == name)
     }
 
-    pub fn index_arn(&self, name: &str) -> String {
-        format!("{}/index/{name}", self.arn)
-    }
-
     pub fn has_local_indexes(&self) -> bool {
         self.indexes.iter().any(|index| index.record.local)
     }

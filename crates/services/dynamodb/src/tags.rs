@@ -34,8 +34,14 @@ fn check_count(tags: &BTreeMap<String, String>) -> Result<()> {
     Ok(())
 }
 
-/// Tags belong to tables; the ARN must be that of one.
-pub fn target(ctx: &Ctx, arn: &str) -> Result<Target> {
+/// Tags belong to tables; the ARN must be that of one. What is no ARN at all nobody may touch.
+fn target(ctx: &Ctx, action: &str, arn: &str) -> Result<Target> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let resource = parts.get(5).and_then(|resource| resource.split_once('/'));
+    let whole = resource.is_some_and(|(kind, name)| !kind.is_empty() && !name.is_empty());
+    if !whole || parts.iter().any(|part| part.is_empty()) {
+        return Err(errors::not_authorised(&ctx.caller().arn(), action, arn));
+    }
     let parsed = Arn::parse(arn).filter(|arn| arn.service == "dynamodb");
     let name = parsed.as_ref().and_then(|arn| arn.resource.strip_prefix("table/"));
     let found = parsed.as_ref().zip(name).and_then(|(arn, name)| {
@@ -54,7 +60,7 @@ fn not_found(arn: &str) -> sereno_kernel::Error {
 }
 
 pub async fn tag(ctx: Ctx, input: api::TagResourceInput) -> Result<api::TagResourceOutput> {
-    let target = target(&ctx, &input.resource_arn)?;
+    let target = target(&ctx, "TagResource", &input.resource_arn)?;
     if input.tags.is_empty() {
         return Err(errors::validation("Atleast one Tag needs to be provided as Input."));
     }
@@ -73,7 +79,7 @@ fn lost(error: sereno_kernel::Error, arn: &str) -> sereno_kernel::Error {
 }
 
 pub async fn untag(ctx: Ctx, input: api::UntagResourceInput) -> Result<api::UntagResourceOutput> {
-    let target = target(&ctx, &input.resource_arn)?;
+    let target = target(&ctx, "UntagResource", &input.resource_arn)?;
     if input.tag_keys.is_empty() {
         return Err(errors::validation("Atleast one Tag Key needs to be provided as Input."));
     }
@@ -93,7 +99,7 @@ pub async fn list(
     ctx: Ctx,
     input: api::ListTagsOfResourceInput,
 ) -> Result<api::ListTagsOfResourceOutput> {
-    let target = target(&ctx, &input.resource_arn)?;
+    let target = target(&ctx, "ListTagsOfResource", &input.resource_arn)?;
     let table = engine.load(&ctx, &target).await?;
     let table = table.ok_or_else(|| not_found(&input.resource_arn))?;
     let tags = table

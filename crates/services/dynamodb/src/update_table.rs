@@ -301,6 +301,13 @@ fn update_index(
     record: &mut TableRecord,
 ) -> Result<()> {
     let provisioned = record.provisioned;
+    let given = update.provisioned_throughput.as_ref();
+    if given.is_some_and(|given| create_rules::check_throughput(given).is_err()) {
+        return Err(errors::validation(
+            "This operation cannot be performed with given input values. Please contact DynamoDB \
+             service team for more info: Action Blocked: IndexUpdate",
+        ));
+    }
     let index = record
         .indexes
         .iter_mut()
@@ -314,7 +321,6 @@ fn update_index(
                 update.index_name
             )));
         }
-        create_rules::check_throughput(given)?;
         let fresh = index.throughput.read_units == 0;
         change_units(&mut index.throughput, given, ctx.now().millis(), !fresh)?;
     }
