@@ -1,7 +1,7 @@
 //! Failures as the client's protocol words them.
 
 use sereno_base::RequestId;
-use sereno_kernel::{Error, Kind, Service};
+use sereno_kernel::{CorsHeaders, Ctx, Error, Kind, Service};
 use sereno_wire::{
     DecodeError, ErrorSchema, HttpRequest, HttpResponse, OperationSchema, Protocol, RouteError,
     ServiceSchema, WireError,
@@ -40,6 +40,33 @@ pub fn failure(
             detail: error.detail_shape(),
         },
     )
+}
+
+/// The answer to a browser that asks before it sends.
+pub fn preflight(
+    protocol: Protocol,
+    schema: &'static ServiceSchema,
+    ctx: &Ctx,
+    headers: Result<CorsHeaders, Error>,
+) -> HttpResponse {
+    match headers {
+        Ok(headers) => {
+            let mut response = HttpResponse::new(200);
+            add_cors(&mut response, Ok(headers));
+            response
+        }
+        Err(error) => {
+            let failed = Failed { error, resource: String::new() };
+            failure(protocol, schema, &failed, ctx.request_id())
+        }
+    }
+}
+
+/// A page that may not read the answer still gets it; its browser keeps it from the page.
+pub fn add_cors(response: &mut HttpResponse, headers: Result<CorsHeaders, Error>) {
+    for (name, value) in headers.ok().flatten().unwrap_or_default() {
+        response.set_header(name, &value);
+    }
 }
 
 fn wire_code(protocol: Protocol, modelled: &'static ErrorSchema) -> &'static str {

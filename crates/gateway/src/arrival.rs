@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use sereno_base::percent_decode;
-use sereno_kernel::{Error, Kind, Origin};
+use sereno_kernel::{CorsRequest, Error, Kind, Origin};
 use sereno_wire::{HttpRequest, Protocol, ServiceSchema};
 
 /// The largest body that is held in memory, where a service has no limit of its own.
@@ -69,6 +69,25 @@ pub fn protocol(schema: &ServiceSchema, request: &HttpRequest) -> Protocol {
         return Protocol::Query;
     }
     schema.protocols.first().copied().unwrap_or(Protocol::Json11)
+}
+
+/// What a browser asks in the name of a page; `None`: this is no page's request.
+pub fn cors(request: &HttpRequest, bucket: Option<&str>) -> Option<CorsRequest> {
+    let origin = request.header("origin")?.to_owned();
+    let asked = request.header("access-control-request-method");
+    let preflight = request.method == "OPTIONS" && asked.is_some();
+    let headers = request.header("access-control-request-headers").unwrap_or_default();
+    Some(CorsRequest {
+        path: resource(request, bucket),
+        origin,
+        method: asked.unwrap_or(request.method.as_str()).to_owned(),
+        headers: headers
+            .split(',')
+            .map(|name| name.trim().to_owned())
+            .filter(|n| !n.is_empty())
+            .collect(),
+        preflight,
+    })
 }
 
 /// What S3's errors name as the resource: the path with the bucket in it.

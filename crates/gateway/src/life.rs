@@ -136,10 +136,23 @@ impl Gateway {
         let (home, _) = self.cloud.home();
         // Replaced by the caller's own as soon as it is known; an early failure has a request id too.
         let mut ctx = self.cloud.ctx(home, home_region, Caller::Anonymous, origin);
-        match self.call_service(service, protocol, request, &mut ctx).await {
+        let bucket = virtual_bucket(service.schema(), &ctx.origin().host);
+        let cors = arrival::cors(&request, bucket.as_deref());
+        if let Some(preflight) = cors.as_ref().filter(|cors| cors.preflight)
+            && let Some(answer) = service.run_cors(ctx.clone(), preflight.clone())
+        {
+            return answer::preflight(protocol, service.schema(), &ctx, answer.await);
+        }
+        let mut response = match self.call_service(service, protocol, request, &mut ctx).await {
             Ok(response) => response,
             Err(failed) => answer::failure(protocol, service.schema(), &failed, ctx.request_id()),
+        };
+        if let Some(cors) = cors
+            && let Some(headers) = service.run_cors(ctx, cors)
+        {
+            answer::add_cors(&mut response, headers.await);
         }
+        response
     }
 
     /// Steps 4 to 9.
@@ -179,6 +192,7 @@ impl Gateway {
             self.verify(schema, operation, claimed, bucket.as_deref(), &mut request, &body);
         let (caller, region) = verified.await.map_err(refused)?;
         request.path = routed_path;
+        service.check_body(&request, &body).map_err(failed)?;
 
         let (home, home_region) = self.cloud.home();
         let account = caller.account().unwrap_or(home);

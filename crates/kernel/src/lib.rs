@@ -64,7 +64,7 @@ pub use meter::{Meter, Usage};
 pub use ports::{Credential, CredentialError, HttpClient, Identities, IdentityPolicies, RoleInfo};
 pub use resource::{ResourceRequest, ResourceState, ResourceType};
 pub use sandbox::{Credentials, Sandbox};
-pub use service::{DataPlane, Handler, Operable, ResourceGuard, Service};
+pub use service::{CorsHeaders, CorsRequest, DataPlane, Handler, Operable, ResourceGuard, Service};
 pub use task::{Outcome, Task, TaskKind};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -30,6 +30,28 @@ type Violations = fn(&OperationSchema, &[Violation]) -> Error;
 
 type GuardFn = Box<dyn Fn(Ctx, String) -> BoxFuture<'static, Result<ResourceGuard>> + Send + Sync>;
 
+/// What a browser says of a page's request to another origin.
+#[derive(Clone, Debug)]
+pub struct CorsRequest {
+    /// As the operation sees it: `/bucket/key`, whatever the host.
+    pub path: String,
+    pub origin: String,
+    /// Of the request itself, or the one a preflight asks for.
+    pub method: String,
+    /// The headers that a preflight asks for.
+    pub headers: Vec<String>,
+    pub preflight: bool,
+}
+
+/// `Access-Control-*` headers to answer with; `None`: none.
+pub type CorsHeaders = Option<Vec<(&'static str, String)>>;
+
+type CorsFn =
+    Box<dyn Fn(Ctx, CorsRequest) -> BoxFuture<'static, Result<CorsHeaders>> + Send + Sync>;
+
+/// Checks a body that is all there against what the request's headers claim of it.
+type BodyCheck = fn(&HttpRequest, &Bytes) -> Result<()>;
+
 /// Traffic that is not an API call: a deployed API's URL, a website, a hosted page.
 pub trait DataPlane: Send + Sync + 'static {
     /// Whether this request is ours. `host` is lower case and without port. Must be cheap: it is asked for every request.
@@ -48,6 +70,8 @@ pub struct Service {
     pub(crate) guard: Option<GuardFn>,
     pub(crate) data_plane: Option<Box<dyn DataPlane>>,
     pub(crate) violations: Violations,
+    cors: Option<CorsFn>,
+    body_check: Option<BodyCheck>,
 }
 
 impl Service {
@@ -60,6 +84,8 @@ impl Service {
             guard: None,
             data_plane: None,
             violations: validation_exception,
+            cors: None,
+            body_check: None,
         }
     }
 
@@ -113,6 +139,39 @@ impl Service {
     pub fn violations(mut self, error: Violations) -> Service {
         self.violations = error;
         self
+    }
+
+    /// Answers browsers that call the service from another origin's page. An error refuses a preflight.
+    #[must_use]
+    pub fn cors<F>(
+        mut self,
+        cors: impl Fn(Ctx, CorsRequest) -> F + Send + Sync + 'static,
+    ) -> Service
+    where
+        F: Future<Output = Result<CorsHeaders>> + Send + 'static,
+    {
+        self.cors = Some(Box::new(move |ctx, request| Box::pin(cors(ctx, request))));
+        self
+    }
+
+    /// Checks each collected body before it is decoded (`Content-MD5`).
+    #[must_use]
+    pub fn body_check(mut self, check: BodyCheck) -> Service {
+        self.body_check = Some(check);
+        self
+    }
+
+    /// `None`: the service does not speak to browsers.
+    pub fn run_cors(
+        &self,
+        ctx: Ctx,
+        request: CorsRequest,
+    ) -> Option<BoxFuture<'static, Result<CorsHeaders>>> {
+        Some(self.cors.as_ref()?(ctx, request))
+    }
+
+    pub fn check_body(&self, request: &HttpRequest, body: &Bytes) -> Result<()> {
+        self.body_check.map_or(Ok(()), |check| check(request, body))
     }
 
     pub fn schema(&self) -> &'static ServiceSchema {
