@@ -1,0 +1,338 @@
+"""S3 through boto3, the CLI and plain HTTP."""
+
+import hashlib
+import io
+import json
+import os
+import urllib.error
+import urllib.request
+
+import boto3
+import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+
+@pytest.fixture
+def s3(client):
+    return client("s3")
+
+
+@pytest.fixture
+def bucket(s3, unique):
+    name = unique("bucket")
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+def code(excinfo):
+    error = excinfo.value.response
+    return error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_buckets(s3, client, unique):
+    name = unique("bucket")
+    made = s3.create_bucket(Bucket=name)
+    assert made["Location"] == f"/{name}" and made["BucketArn"] == f"arn:aws:s3:::{name}"
+    assert name in [b["Name"] for b in s3.list_buckets()["Buckets"]]
+    assert s3.head_bucket(Bucket=name)["BucketRegion"] == "us-east-1"
+    assert s3.get_bucket_location(Bucket=name)["LocationConstraint"] is None
+    s3.create_bucket(Bucket=name)
+    europe = client("s3", region="eu-west-1")
+    other = unique("bucket")
+    with pytest.raises(ClientError) as error:
+        europe.create_bucket(Bucket=other)
+    assert code(error) == ("IllegalLocationConstraintException", 400)
+    europe.create_bucket(Bucket=other, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    assert europe.get_bucket_location(Bucket=other)["LocationConstraint"] == "eu-west-1"
+    with pytest.raises(ClientError) as error:
+        europe.create_bucket(Bucket=other, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    assert code(error) == ("BucketAlreadyOwnedByYou", 409)
+    for bucket in (name, other):
+        s3.delete_bucket(Bucket=bucket)
+    with pytest.raises(ClientError) as error:
+        s3.head_bucket(Bucket=name)
+    assert code(error) == ("404", 404)
+    with pytest.raises(ClientError) as error:
+        s3.list_objects_v2(Bucket=name)
+    assert code(error) == ("NoSuchBucket", 404)
+    assert error.value.response["Error"]["BucketName"] == name
+
+
+@pytest.mark.parametrize("key", ["plain", "with space/and+plus", "ünïcode/😀", "a//b", "100%/~!*'();:@&=$,?#[]", "trailing/", "./dots/../x"])
+def test_any_key_round_trips(s3, bucket, key):
+    body = key.encode()
+    tag = s3.put_object(Bucket=bucket, Key=key, Body=body)["ETag"]
+    assert tag == f'"{hashlib.md5(body).hexdigest()}"'
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == body
+    assert [o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [key]
+    assert [o["Key"] for o in s3.list_objects(Bucket=bucket)["Contents"]] == [key]
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key})
+    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == body
+    s3.delete_object(Bucket=bucket, Key=key)
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key=key)
+    assert code(error) == ("NoSuchKey", 404) and error.value.response["Error"]["Key"] == key
+
+
+def test_headers_and_metadata(s3, bucket):
+    sent = dict(
+        ContentType="text/css", CacheControl="max-age=60", ContentDisposition='attachment; filename="x"',
+        ContentEncoding="identity", ContentLanguage="de", Metadata={"Colour": "red", "size": "10"},
+        StorageClass="STANDARD_IA", Tagging="a=1&b=x%20y",
+    )
+    s3.put_object(Bucket=bucket, Key="k", Body=b"body", **sent)
+    head = s3.head_object(Bucket=bucket, Key="k")
+    for name in ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "StorageClass"):
+        assert head[name] == sent[name], name
+    assert head["Metadata"] == {"colour": "red", "size": "10"}
+    assert head["ContentLength"] == 4 and head["AcceptRanges"] == "bytes"
+    assert head["ServerSideEncryption"] == "AES256"
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "x y"}]
+    got = s3.get_object(Bucket=bucket, Key="k", ResponseContentType="text/html", ResponseCacheControl="no-cache")
+    assert (got["ContentType"], got["CacheControl"]) == ("text/html", "no-cache")
+    s3.copy_object(Bucket=bucket, Key="k2", CopySource=f"{bucket}/k")
+    copied = s3.head_object(Bucket=bucket, Key="k2")
+    assert copied["Metadata"] == head["Metadata"] and copied["ContentType"] == "text/css"
+    s3.copy_object(Bucket=bucket, Key="k3", CopySource=f"{bucket}/k", MetadataDirective="REPLACE", Metadata={"new": "1"})
+    assert s3.head_object(Bucket=bucket, Key="k3")["Metadata"] == {"new": "1"}
+    with pytest.raises(ClientError) as error:
+        s3.copy_object(Bucket=bucket, Key="k", CopySource=f"{bucket}/k")
+    assert code(error) == ("InvalidRequest", 400)
+
+
+def test_ranges_and_conditions(s3, bucket):
+    tag = s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789")["ETag"]
+    part = s3.get_object(Bucket=bucket, Key="k", Range="bytes=2-4")
+    assert part["Body"].read() == b"234" and part["ContentRange"] == "bytes 2-4/10"
+    assert part["ResponseMetadata"]["HTTPStatusCode"] == 206
+    assert s3.get_object(Bucket=bucket, Key="k", Range="bytes=-3")["Body"].read() == b"789"
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="k", Range="bytes=10-")
+    assert code(error) == ("InvalidRange", 416)
+    assert error.value.response["Error"]["ActualObjectSize"] == "10"
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="k", IfNoneMatch=tag)
+    assert code(error) == ("304", 304)
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="k", IfMatch='"x"')
+    assert code(error) == ("PreconditionFailed", 412)
+    modified = s3.head_object(Bucket=bucket, Key="k")["LastModified"]
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="k", IfModifiedSince=modified)
+    assert code(error) == ("304", 304)
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"", IfNoneMatch="*")
+    assert code(error) == ("PreconditionFailed", 412)
+
+
+def test_delete_many(s3, bucket):
+    for n in range(5):
+        s3.put_object(Bucket=bucket, Key=f"k{n}", Body=b"x")
+    done = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": f"k{n}"} for n in range(4)] + [{"Key": "none"}]})
+    assert sorted(o["Key"] for o in done["Deleted"]) == ["k0", "k1", "k2", "k3", "none"]
+    with pytest.raises(ClientError) as error:
+        s3.delete_bucket(Bucket=bucket)
+    assert code(error) == ("BucketNotEmpty", 409)
+    assert "Deleted" not in s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k4"}], "Quiet": True})
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_versions(s3, bucket):
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    ids = [s3.put_object(Bucket=bucket, Key="k", Body=str(n))["VersionId"] for n in range(3)]
+    assert s3.get_object(Bucket=bucket, Key="k", VersionId=ids[0])["Body"].read() == b"0"
+    marker = s3.delete_object(Bucket=bucket, Key="k")
+    assert marker["DeleteMarker"]
+    listed = s3.list_object_versions(Bucket=bucket)
+    assert [v["VersionId"] for v in listed["Versions"]] == ids[::-1]
+    assert [m["VersionId"] for m in listed["DeleteMarkers"]] == [marker["VersionId"]]
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="k", VersionId=marker["VersionId"])
+    assert code(error) == ("MethodNotAllowed", 405)
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="k", VersionId="not-a-version")
+    assert code(error) == ("InvalidArgument", 400)
+    s3.delete_object(Bucket=bucket, Key="k", VersionId=marker["VersionId"])
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"2"
+
+
+def test_multipart_transfer(s3, bucket, tmp_path):
+    data = os.urandom(1 << 20) * 20
+    source = tmp_path / "large"
+    source.write_bytes(data)
+    s3.upload_file(str(source), bucket, "large", Config=TransferConfig(multipart_threshold=6 << 20, multipart_chunksize=6 << 20))
+    head = s3.head_object(Bucket=bucket, Key="large")
+    assert head["ContentLength"] == len(data) and head["ETag"].endswith('-4"')
+    target = tmp_path / "back"
+    s3.download_file(bucket, "large", str(target), Config=TransferConfig(multipart_threshold=6 << 20, multipart_chunksize=6 << 20))
+    assert target.read_bytes() == data
+    assert s3.get_object(Bucket=bucket, Key="large", PartNumber=4)["ContentLength"] == len(data) - 3 * (6 << 20)
+    told = s3.get_object_attributes(Bucket=bucket, Key="large", ObjectAttributes=["ETag", "ObjectParts", "ObjectSize", "Checksum"])
+    assert told["ObjectParts"]["TotalPartsCount"] == 4 and told["ObjectSize"] == len(data)
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+def test_checksums(s3, bucket, algorithm):
+    if algorithm in ("CRC32C", "CRC64NVME"):
+        pytest.importorskip("awscrt")
+    done = s3.put_object(Bucket=bucket, Key="k", Body=b"123456789", ChecksumAlgorithm=algorithm)
+    sum_ = done[f"Checksum{algorithm}"]
+    got = s3.get_object(Bucket=bucket, Key="k", ChecksumMode="ENABLED")
+    assert got[f"Checksum{algorithm}"] == sum_ and got["Body"].read() == b"123456789"
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"other", **{f"Checksum{algorithm}": sum_})
+    assert code(error) == ("BadDigest", 400)
+
+
+def test_streamed_body_without_length_in_memory(s3, bucket):
+    """boto3 signs the body in chunks with a trailing checksum where the stream cannot be hashed first."""
+
+    class Stream(io.RawIOBase):
+        def __init__(self, data):
+            self.source = io.BytesIO(data)
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            return self.source.readinto(buffer)
+
+        def seekable(self):
+            return True
+
+        def seek(self, *at):
+            return self.source.seek(*at)
+
+        def tell(self):
+            return self.source.tell()
+
+    data = os.urandom(3 << 20)
+    s3.put_object(Bucket=bucket, Key="k", Body=Stream(data), ContentLength=len(data))
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == data
+
+
+@pytest.mark.parametrize("signature", ["s3v4", "s3"])
+def test_presigned(client, bucket, signature):
+    s3 = client("s3", config=Config(signature_version=signature))
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "a b/ü"})
+    request = urllib.request.Request(url, data=b"signed", method="PUT", headers={"Content-Type": ""})
+    assert urllib.request.urlopen(request).status == 200
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a b/ü", "ResponseContentType": "text/x"})
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == b"signed" and answer.headers["Content-Type"] == "text/x"
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(url[:-4] + "0000")
+    assert error.value.code == 403 and b"SignatureDoesNotMatch" in error.value.read()
+
+
+def test_policy_and_public_access(s3, client, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"open")
+    anyone = client("s3", config=Config(signature_version=UNSIGNED))
+    with pytest.raises(ClientError) as error:
+        anyone.get_object(Bucket=bucket, Key="k")
+    assert code(error) == ("AccessDenied", 403)
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}]})
+    with pytest.raises(ClientError) as error:
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert code(error) == ("AccessDenied", 403)
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]) == json.loads(policy)
+    assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
+    assert anyone.get_object(Bucket=bucket, Key="k")["Body"].read() == b"open"
+    with pytest.raises(ClientError) as error:
+        anyone.list_objects_v2(Bucket=bucket)
+    assert code(error) == ("AccessDenied", 403)
+    s3.delete_bucket_policy(Bucket=bucket)
+    with pytest.raises(ClientError) as error:
+        s3.get_bucket_policy(Bucket=bucket)
+    assert code(error) == ("NoSuchBucketPolicy", 404)
+    for bad, message in [("x", "Policies must be valid JSON and the first byte must be '{'"), ("{}", "Missing required field Statement")]:
+        with pytest.raises(ClientError) as error:
+            s3.put_bucket_policy(Bucket=bucket, Policy=bad)
+        assert code(error) == ("MalformedPolicy", 400) and error.value.response["Error"]["Message"] == message
+
+
+def test_configurations(s3, bucket):
+    for read, absent in [
+        (s3.get_bucket_tagging, "NoSuchTagSet"),
+        (s3.get_bucket_website, "NoSuchWebsiteConfiguration"),
+        (s3.get_bucket_lifecycle_configuration, "NoSuchLifecycleConfiguration"),
+        (s3.get_bucket_replication, "ReplicationConfigurationNotFoundError"),
+        (s3.get_object_lock_configuration, "ObjectLockConfigurationNotFoundError"),
+    ]:
+        with pytest.raises(ClientError) as error:
+            read(Bucket=bucket)
+        assert code(error) == (absent, 404)
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == [{"Key": "a", "Value": "b"}]
+    rule = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
+    assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    kms = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True}]}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=kms)
+    assert s3.put_object(Bucket=bucket, Key="k", Body=b"")["ServerSideEncryption"] == "aws:kms"
+    assert s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    with pytest.raises(ClientError) as error:
+        s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    assert code(error) == ("AccessControlListNotSupported", 400)
+    grants = s3.get_bucket_acl(Bucket=bucket)["Grants"]
+    assert [g["Permission"] for g in grants] == ["FULL_CONTROL"] and grants[0]["Grantee"]["Type"] == "CanonicalUser"
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
+    with pytest.raises(ClientError) as error:
+        s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "i.html"}})
+    assert code(error) == ("NotImplemented", 501)
+
+
+def test_acls_where_they_are_allowed(s3, client, unique):
+    name = unique("bucket")
+    s3.create_bucket(Bucket=name, ObjectOwnership="ObjectWriter")
+    s3.delete_public_access_block(Bucket=name)
+    s3.put_object(Bucket=name, Key="open", Body=b"x", ACL="public-read")
+    s3.put_object(Bucket=name, Key="closed", Body=b"x")
+    anyone = client("s3", config=Config(signature_version=UNSIGNED))
+    assert anyone.get_object(Bucket=name, Key="open")["Body"].read() == b"x"
+    with pytest.raises(ClientError) as error:
+        anyone.get_object(Bucket=name, Key="closed")
+    assert code(error) == ("AccessDenied", 403)
+    s3.put_object_acl(Bucket=name, Key="open", ACL="private")
+    with pytest.raises(ClientError):
+        anyone.get_object(Bucket=name, Key="open")
+
+
+def test_virtual_host_style(s3, bucket, endpoint):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"by host")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+    assert f"/{bucket}/k" in url
+    port = endpoint.rsplit(":", 1)[1]
+    virtual = boto3.client(
+        "s3", endpoint_url=f"http://s3.localhost:{port}", region_name="us-east-1", aws_access_key_id="test",
+        aws_secret_access_key="test", config=Config(s3={"addressing_style": "virtual"}, retries={"max_attempts": 0}))
+    url = virtual.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+    assert url.startswith(f"http://{bucket}.s3.localhost:{port}/k")
+    request = urllib.request.Request(url.replace(f"{bucket}.s3.localhost", "127.0.0.1"), headers={"Host": f"{bucket}.s3.localhost:{port}"})
+    assert urllib.request.urlopen(request).read() == b"by host"
+
+
+def test_cli(aws, unique, tmp_path):
+    name = unique("bucket")
+    aws("s3", "mb", f"s3://{name}")
+    (tmp_path / "dir").mkdir()
+    for n in range(3):
+        (tmp_path / "dir" / f"{n}.txt").write_text(str(n))
+    (tmp_path / "large").write_bytes(os.urandom(9 << 20))
+    aws("s3", "cp", str(tmp_path / "large"), f"s3://{name}/large")
+    aws("s3", "sync", str(tmp_path / "dir"), f"s3://{name}/dir")
+    assert "1.txt" in aws("s3", "ls", f"s3://{name}/dir/")
+    aws("s3", "cp", f"s3://{name}/large", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "large").read_bytes()
+    aws("s3", "mv", f"s3://{name}/large", f"s3://{name}/moved")
+    url = aws("s3", "presign", f"s3://{name}/dir/1.txt").strip()
+    assert urllib.request.urlopen(url).read() == b"1"
+    aws("s3", "rb", "--force", f"s3://{name}")
