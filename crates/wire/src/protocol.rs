@@ -219,8 +219,7 @@ pub fn encode_error(
     let mut response = HttpResponse::new(error.status);
     // "Not modified" is no message: it has no body.
     if error.status != 304 {
-        response =
-            response.with_header("content-type", content_type(protocol)).with_body(body);
+        response = response.with_header("content-type", content_type(protocol)).with_body(body);
     }
     if protocol == Protocol::RestJson {
         response.set_header("x-amzn-errortype", error.code);
@@ -269,7 +268,13 @@ fn json_error(
     if let Some(detail) = error.detail {
         detail.write_members(&mut w);
     }
-    let message = member("message").map_or("message", |m| m.wire);
+    // Errors of the framework itself spell it with a capital (recorded on AWS).
+    let framework = qualified(service, error.code).starts_with("com.amazon.coral.service#");
+    let message = match member("message") {
+        Some(own) => own.wire,
+        None if framework => "Message",
+        None => "message",
+    };
     if !error.message.is_empty() && !w.has(message) {
         w.extra(message, error.message);
     }

@@ -47,10 +47,10 @@ pub fn from_json<S: Shape>(json: &serde_json::Value) -> Result<S, DecodeError> {
     })
 }
 
-/// A value of another type than the model's, in the words AWS uses for it.
-fn converted(found: &str, m: &Member) -> ReadError {
+/// The class that AWS's reader wants a value to become.
+fn java_class(m: &Member) -> &'static str {
     use crate::schema::Kind;
-    let wanted = match m.target.kind {
+    match m.target.kind {
         Kind::Boolean => "Boolean",
         Kind::Integer => "Integer",
         Kind::Long => "Long",
@@ -58,6 +58,10 @@ fn converted(found: &str, m: &Member) -> ReadError {
         Kind::Blob | Kind::Stream => "Blob",
         Kind::Timestamp => "Date",
         _ => "String",
-    };
-    ReadError::new(format!("{found} cannot be converted to {wanted}"))
+    }
+}
+
+/// A value of another type than the model's, in the words AWS uses for it.
+fn converted(found: &str, m: &Member) -> ReadError {
+    ReadError::new(format!("{found} cannot be converted to {}", java_class(m)))
 }

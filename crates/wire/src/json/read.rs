@@ -16,13 +16,15 @@ pub struct JsonReader<'a> {
     scan: Scanner<'a>,
     names: Names,
     checks: Option<&'a RefCell<Checks>>,
+    /// The value in hand is a map's: AWS words a wrong type there differently.
+    in_map: bool,
     /// The outermost structure has members elsewhere in the message; they are not read here.
     body_only: bool,
 }
 
 impl<'a> JsonReader<'a> {
     pub fn new(text: &'a str, names: Names, checks: Option<&'a RefCell<Checks>>) -> Self {
-        JsonReader { scan: Scanner::new(text), names, checks, body_only: false }
+        JsonReader { scan: Scanner::new(text), names, checks, in_map: false, body_only: false }
     }
 
     /// Leaves out the outermost structure's members that do not travel in the body.
@@ -49,9 +51,12 @@ impl<'a> JsonReader<'a> {
         match self.scan.peek() {
             Err(error) => error,
             Ok(Token::Object) => {
-                ReadError::new("Start of structure or map found where not expected.")
+                ReadError::new("Start of structure or map found where not expected")
             }
-            Ok(Token::List) => ReadError::new("Start of list found where not expected"),
+            Ok(Token::List) => ReadError::new(format!(
+                "Unrecognized collection type class java.lang.{}",
+                super::java_class(m)
+            )),
             Ok(token) => converted(token.name(), m),
         }
     }
@@ -63,8 +68,12 @@ impl<'a> JsonReader<'a> {
 
 impl Reader for JsonReader<'_> {
     fn structure(&mut self, schema: &'static Schema, on: OnMember<'_>) -> Result<(), ReadError> {
+        let in_map = std::mem::take(&mut self.in_map);
         if !self.is(Token::Object)? {
-            return Err(ReadError::new("Unexpected field type"));
+            return Err(ReadError::new(match in_map {
+                true => "Unexpected value type in payload",
+                false => "Unexpected field type",
+            }));
         }
         let mut next = 0;
         let mut more = self.scan.open(b'}')?;
@@ -84,6 +93,7 @@ impl Reader for JsonReader<'_> {
     }
 
     fn list(&mut self, _: &'static Member, on: OnElement<'_>) -> Result<(), ReadError> {
+        self.in_map = false;
         if !self.is(Token::List)? {
             return Err(ReadError::new("Unexpected field type"));
         }
@@ -102,7 +112,9 @@ impl Reader for JsonReader<'_> {
         let mut more = self.scan.open(b'}')?;
         while more {
             let key = self.scan.key()?.into_owned();
+            self.in_map = true;
             on(key, self)?;
+            self.in_map = false;
             more = self.scan.more(b'}')?;
         }
         Ok(())
@@ -119,6 +131,12 @@ impl Reader for JsonReader<'_> {
         match self.scan.peek()? {
             Token::True => self.scan.word("true").map(|()| true),
             Token::False => self.scan.word("false").map(|()| false),
+            // Recorded on AWS: texts are taken for booleans.
+            Token::String => match self.scan.string()?.to_ascii_uppercase().as_str() {
+                "TRUE" | "1" | "YES" => Ok(true),
+                "FALSE" | "0" | "NO" => Ok(false),
+                _ => Err(ReadError::new("Unexpected token received from parser")),
+            },
             _ => Err(self.wrong(m)),
         }
     }
