@@ -101,6 +101,8 @@ pub fn set_tags(tags: &mut Vec<TagRecord>, new: &[api::Tag]) -> Result<()> {
                 "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
             ));
         }
+    }
+    for tag in new {
         let record = TagRecord { key: tag.key.clone(), value: tag.value.clone() };
         match tags.iter_mut().find(|t| t.key.eq_ignore_ascii_case(&tag.key)) {
             Some(old) => *old = record,
