@@ -10,6 +10,7 @@ pub fn register(cloud: CloudBuilder, store: &Arc<dyn Store>, server_key: [u8; 32
     cloud
         .identities(identities)
         .service(sereno_apigateway::service())
+        .service(sereno_cloudformation::service())
         .service(sereno_dynamodb::service())
         .service(sereno_dynamodb::streams_service())
         .service(sereno_iam::service())

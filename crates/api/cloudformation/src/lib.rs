@@ -42,10 +42,6 @@ w::open_enum! { BeforeValueFrom "BeforeValueFrom" {
     ActualState = "ACTUAL_STATE",
 } }
 
-w::structure! { CFNRegistryException CFN_REGISTRY_EXCEPTION "CFNRegistryException" {
-    0 message: Option<String> = w::m("Message", &ERROR_MESSAGE),
-} }
-
 w::open_enum! { CallAs "CallAs" {
     Self_ = "SELF",
     DelegatedAdmin = "DELEGATED_ADMIN",
@@ -63,13 +59,6 @@ w::open_enum! { Capability "Capability" {
     CapabilityIam = "CAPABILITY_IAM",
     CapabilityNamedIam = "CAPABILITY_NAMED_IAM",
     CapabilityAutoExpand = "CAPABILITY_AUTO_EXPAND",
-} }
-
-w::open_enum! { Category "Category" {
-    Registered = "REGISTERED",
-    Activated = "ACTIVATED",
-    ThirdParty = "THIRD_PARTY",
-    AwsTypes = "AWS_TYPES",
 } }
 
 w::structure! { Change CHANGE "Change" {
@@ -188,10 +177,6 @@ static CLIENT_REQUEST_TOKEN: w::Schema =
 
 static CLIENT_TOKEN: w::Schema = w::Schema::string("ClientToken").min(1).max(128);
 
-static RX_CONFIGURATION_SCHEMA: w::Pattern = w::Pattern::new("[\\s\\S]+");
-static CONFIGURATION_SCHEMA: w::Schema =
-    w::Schema::string("ConfigurationSchema").pattern(&RX_CONFIGURATION_SCHEMA).min(1).max(60000);
-
 w::structure! { ContinueUpdateRollbackInput CONTINUE_UPDATE_ROLLBACK_INPUT "ContinueUpdateRollbackInput" {
     0 stack_name: String = w::m("StackName", &STACK_NAME_OR_ID).required(),
     1 role_arn: Option<String> = w::m("RoleARN", &ROLE_ARN),
@@ -293,11 +278,6 @@ w::open_enum! { DeploymentConfigMode "DeploymentConfigMode" {
 
 w::open_enum! { DeploymentMode "DeploymentMode" {
     RevertDrift = "REVERT_DRIFT",
-} }
-
-w::open_enum! { DeprecatedStatus "DeprecatedStatus" {
-    Live = "LIVE",
-    Deprecated = "DEPRECATED",
 } }
 
 w::structure! { DescribeAccountLimitsInput DESCRIBE_ACCOUNT_LIMITS_INPUT "DescribeAccountLimitsInput" {
@@ -412,45 +392,6 @@ w::structure! { DescribeStacksOutput DESCRIBE_STACKS_OUTPUT "DescribeStacksOutpu
     1 next_token: Option<String> = w::m("NextToken", &NEXT_TOKEN),
 } }
 
-w::structure! { DescribeTypeInput DESCRIBE_TYPE_INPUT "DescribeTypeInput" {
-    0 r#type: Option<RegistryType> = w::m("Type", RegistryType::SCHEMA),
-    1 type_name: Option<String> = w::m("TypeName", &TYPE_NAME),
-    2 arn: Option<String> = w::m("Arn", &TYPE_ARN),
-    3 version_id: Option<String> = w::m("VersionId", &TYPE_VERSION_ID),
-    4 publisher_id: Option<String> = w::m("PublisherId", &PUBLISHER_ID),
-    5 public_version_number: Option<String> = w::m("PublicVersionNumber", &PUBLIC_VERSION_NUMBER),
-} }
-
-w::structure! { DescribeTypeOutput DESCRIBE_TYPE_OUTPUT "DescribeTypeOutput" {
-    0 arn: Option<String> = w::m("Arn", &TYPE_ARN),
-    1 r#type: Option<RegistryType> = w::m("Type", RegistryType::SCHEMA),
-    2 type_name: Option<String> = w::m("TypeName", &TYPE_NAME),
-    3 default_version_id: Option<String> = w::m("DefaultVersionId", &TYPE_VERSION_ID),
-    4 is_default_version: Option<bool> = w::m("IsDefaultVersion", &w::BOOLEAN),
-    5 type_tests_status: Option<TypeTestsStatus> = w::m("TypeTestsStatus", TypeTestsStatus::SCHEMA),
-    6 type_tests_status_description: Option<String> = w::m("TypeTestsStatusDescription", &TYPE_TESTS_STATUS_DESCRIPTION),
-    7 description: Option<String> = w::m("Description", &DESCRIPTION),
-    8 schema: Option<String> = w::m("Schema", &TYPE_SCHEMA),
-    9 provisioning_type: Option<ProvisioningType> = w::m("ProvisioningType", ProvisioningType::SCHEMA),
-    10 deprecated_status: Option<DeprecatedStatus> = w::m("DeprecatedStatus", DeprecatedStatus::SCHEMA),
-    11 logging_config: Option<LoggingConfig> = w::m("LoggingConfig", &LOGGING_CONFIG),
-    12 required_activated_types: Option<Vec<RequiredActivatedType>> = w::m("RequiredActivatedTypes", &REQUIRED_ACTIVATED_TYPES),
-    13 execution_role_arn: Option<String> = w::m("ExecutionRoleArn", &ROLE_ARN2),
-    14 visibility: Option<Visibility> = w::m("Visibility", Visibility::SCHEMA),
-    15 source_url: Option<String> = w::m("SourceUrl", &OPTIONAL_SECURE_URL),
-    16 documentation_url: Option<String> = w::m("DocumentationUrl", &OPTIONAL_SECURE_URL),
-    17 last_updated: Option<w::Timestamp> = w::m("LastUpdated", &w::TIMESTAMP),
-    18 time_created: Option<w::Timestamp> = w::m("TimeCreated", &w::TIMESTAMP),
-    19 configuration_schema: Option<String> = w::m("ConfigurationSchema", &CONFIGURATION_SCHEMA),
-    20 publisher_id: Option<String> = w::m("PublisherId", &PUBLISHER_ID),
-    21 original_type_name: Option<String> = w::m("OriginalTypeName", &TYPE_NAME),
-    22 original_type_arn: Option<String> = w::m("OriginalTypeArn", &TYPE_ARN),
-    23 public_version_number: Option<String> = w::m("PublicVersionNumber", &PUBLIC_VERSION_NUMBER),
-    24 latest_public_version: Option<String> = w::m("LatestPublicVersion", &PUBLIC_VERSION_NUMBER),
-    25 is_activated: Option<bool> = w::m("IsActivated", &w::BOOLEAN),
-    26 auto_update: Option<bool> = w::m("AutoUpdate", &w::BOOLEAN),
-} }
-
 static DESCRIPTION: w::Schema = w::Schema::string("Description").min(1).max(1024);
 
 w::open_enum! { DetailedStatus "DetailedStatus" {
@@ -463,8 +404,6 @@ w::open_enum! { DriftIgnoredReason "DriftIgnoredReason" {
     WriteOnlyProperty = "WRITE_ONLY_PROPERTY",
     SensitiveProperty = "SENSITIVE_PROPERTY",
 } }
-
-static ERROR_MESSAGE: w::Schema = w::Schema::string("ErrorMessage").min(1).max(255);
 
 w::open_enum! { EvaluationType "EvaluationType" {
     Static = "Static",
@@ -601,12 +540,6 @@ static RX_HOOK_TYPE_VERSION_ID: w::Pattern = w::Pattern::new("[A-Za-z0-9-]+");
 static HOOK_TYPE_VERSION_ID: w::Schema =
     w::Schema::string("HookTypeVersionId").pattern(&RX_HOOK_TYPE_VERSION_ID).min(1).max(128);
 
-w::open_enum! { IdentityProvider "IdentityProvider" {
-    AwsMarketplace = "AWS_Marketplace",
-    GitHub = "GitHub",
-    Bitbucket = "Bitbucket",
-} }
-
 static IMPORTS: w::Schema = w::Schema::list("Imports", w::m("member", &w::STRING));
 
 w::structure! { InsufficientCapabilitiesException INSUFFICIENT_CAPABILITIES_EXCEPTION "InsufficientCapabilitiesException" {} }
@@ -667,40 +600,14 @@ w::structure! { ListStacksOutput LIST_STACKS_OUTPUT "ListStacksOutput" {
     1 next_token: Option<String> = w::m("NextToken", &NEXT_TOKEN),
 } }
 
-w::structure! { ListTypesInput LIST_TYPES_INPUT "ListTypesInput" {
-    0 visibility: Option<Visibility> = w::m("Visibility", Visibility::SCHEMA),
-    1 provisioning_type: Option<ProvisioningType> = w::m("ProvisioningType", ProvisioningType::SCHEMA),
-    2 deprecated_status: Option<DeprecatedStatus> = w::m("DeprecatedStatus", DeprecatedStatus::SCHEMA),
-    3 r#type: Option<RegistryType> = w::m("Type", RegistryType::SCHEMA),
-    4 filters: Option<TypeFilters> = w::m("Filters", &TYPE_FILTERS),
-    5 max_results: Option<i32> = w::m("MaxResults", &MAX_RESULTS),
-    6 next_token: Option<String> = w::m("NextToken", &NEXT_TOKEN),
-} }
-
-w::structure! { ListTypesOutput LIST_TYPES_OUTPUT "ListTypesOutput" {
-    0 type_summaries: Option<Vec<TypeSummary>> = w::m("TypeSummaries", &TYPE_SUMMARIES),
-    1 next_token: Option<String> = w::m("NextToken", &NEXT_TOKEN),
-} }
-
 w::structure! { LiveResourceDrift LIVE_RESOURCE_DRIFT "LiveResourceDrift" {
     0 previous_value: Option<String> = w::m("PreviousValue", &w::STRING),
     1 actual_value: Option<String> = w::m("ActualValue", &w::STRING),
     2 drift_detection_timestamp: Option<w::Timestamp> = w::m("DriftDetectionTimestamp", &w::TIMESTAMP),
 } }
 
-static RX_LOG_GROUP_NAME: w::Pattern = w::Pattern::new("[\\.\\-_/#A-Za-z0-9]+");
-static LOG_GROUP_NAME: w::Schema =
-    w::Schema::string("LogGroupName").pattern(&RX_LOG_GROUP_NAME).min(1).max(512);
-
-w::structure! { LoggingConfig LOGGING_CONFIG "LoggingConfig" {
-    0 log_role_arn: String = w::m("LogRoleArn", &ROLE_ARN2).required(),
-    1 log_group_name: String = w::m("LogGroupName", &LOG_GROUP_NAME).required(),
-} }
-
 static LOGICAL_RESOURCE_IDS: w::Schema =
     w::Schema::list("LogicalResourceIds", w::m("member", &w::STRING)).min(1).max(200);
-
-static MAX_RESULTS: w::Schema = w::Schema::scalar("MaxResults", w::Kind::Integer).min(1).max(100);
 
 w::structure! { ModuleInfo MODULE_INFO "ModuleInfo" {
     0 type_hierarchy: Option<String> = w::m("TypeHierarchy", &w::STRING),
@@ -774,8 +681,6 @@ w::open_enum! { OperationType "OperationType" {
     CreateChangeset = "CREATE_CHANGESET",
 } }
 
-static OPTIONAL_SECURE_URL: w::Schema = w::Schema::string("OptionalSecureUrl").max(4096);
-
 w::structure! { Output OUTPUT "Output" {
     0 output_key: Option<String> = w::m("OutputKey", &w::STRING),
     1 output_value: Option<String> = w::m("OutputValue", &w::STRING),
@@ -819,46 +724,11 @@ w::open_enum! { PolicyAction "PolicyAction" {
     ReplaceAndSnapshot = "ReplaceAndSnapshot",
 } }
 
-w::open_enum! { ProvisioningType "ProvisioningType" {
-    NonProvisionable = "NON_PROVISIONABLE",
-    Immutable = "IMMUTABLE",
-    FullyMutable = "FULLY_MUTABLE",
-} }
-
-static RX_PUBLIC_VERSION_NUMBER: w::Pattern =
-    w::Pattern::new("^(0|[1-9]\\d*)\\.(0|[1-9]\\d*)\\.(.*)$");
-static PUBLIC_VERSION_NUMBER: w::Schema =
-    w::Schema::string("PublicVersionNumber").pattern(&RX_PUBLIC_VERSION_NUMBER).min(5);
-
-static RX_PUBLISHER_ID: w::Pattern = w::Pattern::new("[0-9a-zA-Z]{12,40}");
-static PUBLISHER_ID: w::Schema =
-    w::Schema::string("PublisherId").pattern(&RX_PUBLISHER_ID).min(1).max(40);
-
-static RX_PUBLISHER_NAME: w::Pattern = w::Pattern::new("[\\s\\S]+");
-static PUBLISHER_NAME: w::Schema =
-    w::Schema::string("PublisherName").pattern(&RX_PUBLISHER_NAME).min(1).max(100);
-
-w::open_enum! { RegistryType "RegistryType" {
-    Resource = "RESOURCE",
-    Module = "MODULE",
-    Hook = "HOOK",
-} }
-
 w::open_enum! { Replacement "Replacement" {
     True = "True",
     False = "False",
     Conditional = "Conditional",
 } }
-
-w::structure! { RequiredActivatedType REQUIRED_ACTIVATED_TYPE "RequiredActivatedType" {
-    0 type_name_alias: Option<String> = w::m("TypeNameAlias", &TYPE_NAME),
-    1 original_type_name: Option<String> = w::m("OriginalTypeName", &TYPE_NAME),
-    2 publisher_id: Option<String> = w::m("PublisherId", &PUBLISHER_ID),
-    3 supported_major_versions: Option<Vec<i32>> = w::m("SupportedMajorVersions", &SUPPORTED_MAJOR_VERSIONS),
-} }
-
-static REQUIRED_ACTIVATED_TYPES: w::Schema =
-    w::Schema::list("RequiredActivatedTypes", w::m("member", &REQUIRED_ACTIVATED_TYPE));
 
 w::open_enum! { RequiresRecreation "RequiresRecreation" {
     Never = "Never",
@@ -1016,9 +886,6 @@ static RESOURCES_TO_SKIP: w::Schema =
 static RETAIN_RESOURCES: w::Schema = w::Schema::list("RetainResources", w::m("member", &w::STRING));
 
 static ROLE_ARN: w::Schema = w::Schema::string("RoleARN").min(20).max(2048);
-
-static RX_ROLE_ARN2: w::Pattern = w::Pattern::new("arn:.+:iam::[0-9]{12}:role/.+");
-static ROLE_ARN2: w::Schema = w::Schema::string("RoleArn").pattern(&RX_ROLE_ARN2).min(1).max(256);
 
 w::structure! { RollbackConfiguration ROLLBACK_CONFIGURATION "RollbackConfiguration" {
     0 rollback_triggers: Option<Vec<RollbackTrigger>> = w::m("RollbackTriggers", &ROLLBACK_TRIGGERS),
@@ -1273,12 +1140,6 @@ static STACKS: w::Schema = w::Schema::list("Stacks", w::m("member", &STACK));
 
 static STAGE_LIST: w::Schema = w::Schema::list("StageList", w::m("member", TemplateStage::SCHEMA));
 
-static SUPPORTED_MAJOR_VERSION: w::Schema =
-    w::Schema::scalar("SupportedMajorVersion", w::Kind::Integer).min(1).max(65535);
-
-static SUPPORTED_MAJOR_VERSIONS: w::Schema =
-    w::Schema::list("SupportedMajorVersions", w::m("member", &SUPPORTED_MAJOR_VERSION));
-
 w::structure! { Tag TAG "Tag" {
     0 key: String = w::m("Key", &TAG_KEY).required(),
     1 value: String = w::m("Value", &TAG_VALUE).required(),
@@ -1318,65 +1179,6 @@ static TIMEOUT_MINUTES: w::Schema = w::Schema::scalar("TimeoutMinutes", w::Kind:
 w::structure! { TokenAlreadyExistsException TOKEN_ALREADY_EXISTS_EXCEPTION "TokenAlreadyExistsException" {} }
 
 static TRANSFORMS_LIST: w::Schema = w::Schema::list("TransformsList", w::m("member", &w::STRING));
-
-static RX_TYPE_ARN: w::Pattern = w::Pattern::new(
-    "arn:aws[A-Za-z0-9-]{0,64}:cloudformation:[A-Za-z0-9-]{1,64}:([0-9]{12})?:type/.+",
-);
-static TYPE_ARN: w::Schema = w::Schema::string("TypeArn").pattern(&RX_TYPE_ARN).max(1024);
-
-w::structure! { TypeFilters TYPE_FILTERS "TypeFilters" {
-    0 category: Option<Category> = w::m("Category", Category::SCHEMA),
-    1 publisher_id: Option<String> = w::m("PublisherId", &PUBLISHER_ID),
-    2 type_name_prefix: Option<String> = w::m("TypeNamePrefix", &TYPE_NAME_PREFIX),
-} }
-
-static RX_TYPE_NAME: w::Pattern =
-    w::Pattern::new("[A-Za-z0-9]{2,64}::[A-Za-z0-9]{2,64}::[A-Za-z0-9]{2,64}(::MODULE){0,1}");
-static TYPE_NAME: w::Schema = w::Schema::string("TypeName").pattern(&RX_TYPE_NAME).min(10).max(204);
-
-static RX_TYPE_NAME_PREFIX: w::Pattern =
-    w::Pattern::new("([A-Za-z0-9]{2,64}::){0,2}([A-Za-z0-9]{2,64}:?){0,1}");
-static TYPE_NAME_PREFIX: w::Schema =
-    w::Schema::string("TypeNamePrefix").pattern(&RX_TYPE_NAME_PREFIX).min(1).max(204);
-
-w::structure! { TypeNotFoundException TYPE_NOT_FOUND_EXCEPTION "TypeNotFoundException" {} }
-
-static TYPE_SCHEMA: w::Schema = w::Schema::string("TypeSchema").min(1).max(16777216);
-
-static TYPE_SUMMARIES: w::Schema = w::Schema::list("TypeSummaries", w::m("member", &TYPE_SUMMARY));
-
-w::structure! { TypeSummary TYPE_SUMMARY "TypeSummary" {
-    0 r#type: Option<RegistryType> = w::m("Type", RegistryType::SCHEMA),
-    1 type_name: Option<String> = w::m("TypeName", &TYPE_NAME),
-    2 default_version_id: Option<String> = w::m("DefaultVersionId", &TYPE_VERSION_ID),
-    3 type_arn: Option<String> = w::m("TypeArn", &TYPE_ARN),
-    4 last_updated: Option<w::Timestamp> = w::m("LastUpdated", &w::TIMESTAMP),
-    5 description: Option<String> = w::m("Description", &DESCRIPTION),
-    6 publisher_id: Option<String> = w::m("PublisherId", &PUBLISHER_ID),
-    7 original_type_name: Option<String> = w::m("OriginalTypeName", &TYPE_NAME),
-    8 public_version_number: Option<String> = w::m("PublicVersionNumber", &PUBLIC_VERSION_NUMBER),
-    9 latest_public_version: Option<String> = w::m("LatestPublicVersion", &PUBLIC_VERSION_NUMBER),
-    10 publisher_identity: Option<IdentityProvider> = w::m("PublisherIdentity", IdentityProvider::SCHEMA),
-    11 publisher_name: Option<String> = w::m("PublisherName", &PUBLISHER_NAME),
-    12 is_activated: Option<bool> = w::m("IsActivated", &w::BOOLEAN),
-} }
-
-w::open_enum! { TypeTestsStatus "TypeTestsStatus" {
-    Passed = "PASSED",
-    Failed = "FAILED",
-    InProgress = "IN_PROGRESS",
-    NotTested = "NOT_TESTED",
-} }
-
-static RX_TYPE_TESTS_STATUS_DESCRIPTION: w::Pattern = w::Pattern::new("[\\s\\S]+");
-static TYPE_TESTS_STATUS_DESCRIPTION: w::Schema = w::Schema::string("TypeTestsStatusDescription")
-    .pattern(&RX_TYPE_TESTS_STATUS_DESCRIPTION)
-    .min(1)
-    .max(1024);
-
-static RX_TYPE_VERSION_ID: w::Pattern = w::Pattern::new("[A-Za-z0-9-]+");
-static TYPE_VERSION_ID: w::Schema =
-    w::Schema::string("TypeVersionId").pattern(&RX_TYPE_VERSION_ID).min(1).max(128);
 
 w::structure! { UpdateStackInput UPDATE_STACK_INPUT "UpdateStackInput" {
     0 stack_name: String = w::m("StackName", &w::STRING).required(),
@@ -1433,11 +1235,6 @@ w::open_enum! { ValidationStatus "ValidationStatus" {
     Skipped = "SKIPPED",
 } }
 
-w::open_enum! { Visibility "Visibility" {
-    Public = "PUBLIC",
-    Private = "PRIVATE",
-} }
-
 w::structure! { Warnings WARNINGS "Warnings" {
     0 unrecognized_resource_types: Option<Vec<String>> = w::m("UnrecognizedResourceTypes", &RESOURCE_TYPES),
 } }
@@ -1456,14 +1253,6 @@ pub static ERR_ALREADY_EXISTS_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     status: 400,
     sender_fault: true,
     schema: &ALREADY_EXISTS_EXCEPTION,
-};
-
-pub static ERR_CFN_REGISTRY_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "CFNRegistryException",
-    code: "CFNRegistryException",
-    status: 400,
-    sender_fault: true,
-    schema: &CFN_REGISTRY_EXCEPTION,
 };
 
 pub static ERR_CHANGE_SET_NOT_FOUND_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
@@ -1512,14 +1301,6 @@ pub static ERR_TOKEN_ALREADY_EXISTS_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     status: 400,
     sender_fault: true,
     schema: &TOKEN_ALREADY_EXISTS_EXCEPTION,
-};
-
-pub static ERR_TYPE_NOT_FOUND_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "TypeNotFoundException",
-    code: "TypeNotFoundException",
-    status: 404,
-    sender_fault: true,
-    schema: &TYPE_NOT_FOUND_EXCEPTION,
 };
 
 w::operation! { CancelUpdateStack(CancelUpdateStackInput) -> CancelUpdateStackOutput = OP_CANCEL_UPDATE_STACK {
@@ -1620,13 +1401,6 @@ w::operation! { DescribeStacks(DescribeStacksInput) -> DescribeStacksOutput = OP
     errors: &[],
 } }
 
-w::operation! { DescribeType(DescribeTypeInput) -> DescribeTypeOutput = OP_DESCRIBE_TYPE {
-    name: "DescribeType", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("DescribeTypeResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_CFN_REGISTRY_EXCEPTION, &ERR_TYPE_NOT_FOUND_EXCEPTION],
-} }
-
 w::operation! { ExecuteChangeSet(ExecuteChangeSetInput) -> ExecuteChangeSetOutput = OP_EXECUTE_CHANGE_SET {
     name: "ExecuteChangeSet", method: "POST", uri: "/", status: 200,
     result_wrapper: Some("ExecuteChangeSetResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -1688,13 +1462,6 @@ w::operation! { ListStacks(ListStacksInput) -> ListStacksOutput = OP_LIST_STACKS
     result_wrapper: Some("ListStacksResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
-} }
-
-w::operation! { ListTypes(ListTypesInput) -> ListTypesOutput = OP_LIST_TYPES {
-    name: "ListTypes", method: "POST", uri: "/", status: 200,
-    result_wrapper: Some("ListTypesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_CFN_REGISTRY_EXCEPTION],
 } }
 
 w::operation! { RollbackStack(RollbackStackInput) -> RollbackStackOutput = OP_ROLLBACK_STACK {
@@ -1765,7 +1532,6 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_DESCRIBE_STACK_RESOURCE,
         &OP_DESCRIBE_STACK_RESOURCES,
         &OP_DESCRIBE_STACKS,
-        &OP_DESCRIBE_TYPE,
         &OP_EXECUTE_CHANGE_SET,
         &OP_GET_STACK_POLICY,
         &OP_GET_TEMPLATE,
@@ -1775,7 +1541,6 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_LIST_IMPORTS,
         &OP_LIST_STACK_RESOURCES,
         &OP_LIST_STACKS,
-        &OP_LIST_TYPES,
         &OP_ROLLBACK_STACK,
         &OP_SET_STACK_POLICY,
         &OP_SIGNAL_RESOURCE,
@@ -1786,14 +1551,12 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
     unserved: UNSERVED,
     errors: &[
         &ERR_ALREADY_EXISTS_EXCEPTION,
-        &ERR_CFN_REGISTRY_EXCEPTION,
         &ERR_CHANGE_SET_NOT_FOUND_EXCEPTION,
         &ERR_INSUFFICIENT_CAPABILITIES_EXCEPTION,
         &ERR_INVALID_CHANGE_SET_STATUS_EXCEPTION,
         &ERR_LIMIT_EXCEEDED_EXCEPTION,
         &ERR_STACK_SET_NOT_FOUND_EXCEPTION,
         &ERR_TOKEN_ALREADY_EXISTS_EXCEPTION,
-        &ERR_TYPE_NOT_FOUND_EXCEPTION,
     ],
     router: w::Router::new(),
 };
@@ -1822,6 +1585,7 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("DescribeStackResourceDrifts", "POST", "/"),
     w::stub("DescribeStackSet", "POST", "/"),
     w::stub("DescribeStackSetOperation", "POST", "/"),
+    w::stub("DescribeType", "POST", "/"),
     w::stub("DescribeTypeRegistration", "POST", "/"),
     w::stub("DetectStackDrift", "POST", "/"),
     w::stub("DetectStackResourceDrift", "POST", "/"),
@@ -1846,6 +1610,7 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("ListStackSets", "POST", "/"),
     w::stub("ListTypeRegistrations", "POST", "/"),
     w::stub("ListTypeVersions", "POST", "/"),
+    w::stub("ListTypes", "POST", "/"),
     w::stub("PublishType", "POST", "/"),
     w::stub("RecordHandlerProgress", "POST", "/"),
     w::stub("RegisterPublisher", "POST", "/"),

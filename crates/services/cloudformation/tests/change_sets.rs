@@ -1,5 +1,7 @@
 //! Change sets: what they show, how they are executed, when they fail.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::World;

@@ -1,5 +1,7 @@
 //! Operations survive the death of the process at every point: nothing is made twice, nothing is left over.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Shared, World};

@@ -119,9 +119,15 @@ impl Machine {
             )
         };
         dynamic::resolve(&self.actor, &mut properties).await?;
-        let Value::Object(properties) = properties else {
+        let Value::Object(mut properties) = properties else {
             return Err(crate::errors::validation("Properties must be an object."));
         };
+        // The one type that waits for signals needs to know for how many; it has no property of that name.
+        let policy =
+            self.template.resource(id).filter(|it| it.type_name() == types::WAIT_CONDITION);
+        if let Some(policy) = policy.and_then(|it| it.attribute("CreationPolicy")) {
+            properties.insert("CreationPolicy".to_owned(), policy.clone());
+        }
         Ok(Wanted { properties, shown: shown.to_string(), metadata })
     }
 
@@ -340,10 +346,18 @@ impl Machine {
         record.stage = Stage::Failed as u32;
         record.status = if create { "CREATE_FAILED" } else { "UPDATE_FAILED" }.to_owned();
         record.status_reason = Some(reason);
-        record.intended = None;
-        if create {
+        // An update that failed half-way may have applied some of what it meant to: a rollback starts from there.
+        let intended = if create { record.intended.take() } else { None }.unwrap_or_default();
+        if create && !record.early_id.is_empty() {
             // What has an early id exists at least in part and must be deleted.
-            record.live.physical_id.clone_from(&record.early_id);
+            record.live = LiveRecord {
+                physical_id: record.early_id.clone(),
+                properties: intended,
+                shown: record.shown.clone(),
+                depends_on: record.depends_on.clone(),
+                suggested_name: record.suggested_name.clone(),
+                ..Default::default()
+            };
         }
         let physical_id = record.live.physical_id.clone();
         self.keep(record, Some((Form::Full, physical_id))).await

@@ -97,6 +97,10 @@ impl Machine {
             let clock = std::sync::Arc::clone(self.ctx.cloud());
             tokio::select! {
                 (id, outcome) = running.next() => {
+                    // What was told before the end comes before it.
+                    while let Ok(early) = self.early.try_recv() {
+                        self.early_known(early).await?;
+                    }
                     if !self.finish(step, &id, outcome).await? {
                         self.failed(step, &id, &mut waiting, &mut stop);
                     }
