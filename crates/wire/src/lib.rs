@@ -15,6 +15,7 @@ pub mod cbor;
 mod describe;
 pub mod field;
 pub mod json;
+mod pattern;
 pub mod protocol;
 mod query;
 mod rest;

@@ -4,7 +4,7 @@
 //! protocols, validation, audit and the console all read one description. Built by `const fn`s,
 //! which keeps the generated files looking like an IDL.
 
-use std::sync::OnceLock;
+pub use crate::pattern::Pattern;
 
 /// What kind of value a schema describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,26 +139,6 @@ impl Schema {
     /// The member whose value is the whole body of the message, if the model names one.
     pub fn payload(&self) -> Option<(usize, &'static Member)> {
         self.members.iter().enumerate().find(|(_, m)| m.is(PAYLOAD))
-    }
-}
-
-/// A regular expression of a model, compiled at its first use.
-#[derive(Debug)]
-pub struct Pattern {
-    pub source: &'static str,
-    compiled: OnceLock<Option<regex::Regex>>,
-}
-
-impl Pattern {
-    pub const fn new(source: &'static str) -> Self {
-        Pattern { source, compiled: OnceLock::new() }
-    }
-
-    /// `None`: the expression uses what our engine does not have (see `validate::UNCHECKED`).
-    pub fn regex(&self) -> Option<&regex::Regex> {
-        self.compiled
-            .get_or_init(|| regex::Regex::new(&format!("^(?:{})$", self.source)).ok())
-            .as_ref()
     }
 }
 

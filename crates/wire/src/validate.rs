@@ -143,7 +143,7 @@ pub fn string(m: &Member, value: &str, r: &dyn Reader) {
     let Some(checks) = r.checks() else { return };
     let mut fail = |constraint| report(m, Some(value.to_owned()), constraint, checks);
     if let Some(pattern) = schema.pattern
-        && pattern.regex().is_some_and(|regex| !regex.is_match(value))
+        && !pattern.matches(value)
     {
         fail(pattern_sentence(schema));
     }

@@ -75,3 +75,26 @@ fn elements_are_reported_at_their_container() {
          equal to 25, Member must have length greater than or equal to 1]"
     );
 }
+
+#[test]
+fn every_pattern_of_the_models_is_checked() {
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(models).expect("the models") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a model");
+        let model: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        for (name, shape) in model["shapes"].as_object().into_iter().flatten() {
+            if let Some(source) = shape["pattern"].as_str() {
+                let source: &'static str = Box::leak(source.to_owned().into_boxed_str());
+                let pattern = sereno_wire::schema::Pattern::new(source);
+                assert!(pattern.is_checked(), "{}: {name}: {source}", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 200, "{seen}");
+}
