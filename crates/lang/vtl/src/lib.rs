@@ -24,12 +24,13 @@ mod lexis;
 mod math;
 mod methods;
 mod parse;
+mod scope;
 mod strings;
 mod value;
 
-pub use eval::{Limits, RenderError, Scope};
 pub use gateway::{Input, Util};
 pub use parse::ParseError;
+pub use scope::{Limits, RenderError, Scope};
 pub use value::{Host, List, Map, Value};
 
 /// A template that was read and can be rendered.
