@@ -13,6 +13,8 @@ mod boundary;
 mod details;
 mod directory;
 mod errors;
+#[cfg(test)]
+mod golden;
 mod group;
 mod ids;
 mod inline;
