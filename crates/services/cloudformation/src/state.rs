@@ -7,6 +7,9 @@
 //! operation writes `RESOURCES` and the stack's status; properties and parameter values are kept sealed
 //! ([`crate::vault`]), because templates put passwords there.
 
+#[cfg(test)]
+mod golden;
+
 use bytes::Bytes;
 use sereno_store::key::Position;
 use sereno_store::{Table, record};
@@ -127,7 +130,6 @@ record! {
         // As shown in events: secrets masked.
         19 => shown: Option<String>,
         20 => before_policies: Vec<String>,
-        21 => before_depends_on: Vec<String>,
         22 => before_metadata: Option<String>,
         23 => description: Option<String>,
         // Answered by a step that has begun and waits: a physical id known early.
@@ -195,8 +197,6 @@ record! {
         19 => stack_description: Option<String>,
         20 => imports: Vec<String>,
         21 => token: Option<String>,
-        22 => failure: Option<String>,
-        23 => warning: Option<String>,
     }
 
     pub struct ChangeSetIdRecord {

@@ -23,6 +23,7 @@ use crate::state::{
     CHANGE_SET_IDS, CHANGE_SETS, CURRENT, ChangeSetIdRecord, ChangeSetRecord, NAMES, STACKS,
     StackRecord, TEMPLATES, TagRecord,
 };
+use crate::types;
 use crate::world;
 
 /// recorded: test_empty_changeset; the CLIs look for these very words.
@@ -70,6 +71,10 @@ pub async fn create(ctx: Ctx, input: CreateChangeSetInput) -> Result<CreateChang
     };
     let exports = world::exports(&ctx, ctx.store()).await?;
     let prepared = prepare(&ctx, ask, &exports).await?;
+    let nested = input.include_nested_stacks.unwrap_or_default();
+    if nested && prepared.template.resources().any(|it| it.type_name() == types::STACK) {
+        return Err(errors::unsupported("IncludeNestedStacks for a template with nested stacks"));
+    }
     let before = before.as_ref().filter(|_| !creates);
     let changes = match &prepared.failure {
         None => {
@@ -86,7 +91,7 @@ pub async fn create(ctx: Ctx, input: CreateChangeSetInput) -> Result<CreateChang
         role_arn: input.role_arn,
         on_stack_failure: input.on_stack_failure,
         token: input.client_token,
-        include_nested_stacks: false,
+        include_nested_stacks: nested,
     };
     let set = record(&ctx, &stack, &prepared, changes, details);
     store(&ctx, stack, is_new, set, &prepared).await
@@ -98,9 +103,6 @@ fn refuse(input: &CreateChangeSetInput) -> Result<()> {
         input.rollback_configuration.as_ref(),
         input.deployment_config.as_ref(),
     )?;
-    if input.include_nested_stacks == Some(true) {
-        return Err(errors::unsupported("IncludeNestedStacks"));
-    }
     if input.resources_to_import.as_ref().is_some_and(|it| !it.is_empty()) {
         return Err(errors::unsupported("ResourcesToImport"));
     }

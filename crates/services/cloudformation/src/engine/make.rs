@@ -165,12 +165,13 @@ impl Machine {
 
     fn can_update(&self, type_name: &str) -> bool {
         let empty = Map::new();
-        !types::is_own(type_name)
-            && self
-                .ctx
-                .cloud()
-                .resource_type(type_name)
-                .is_some_and(|it| !it.needs_replacement(&empty, &empty))
+        type_name == types::STACK
+            || !types::is_own(type_name)
+                && self
+                    .ctx
+                    .cloud()
+                    .resource_type(type_name)
+                    .is_some_and(|it| !it.needs_replacement(&empty, &empty))
     }
 
     fn check_policy(
@@ -329,7 +330,9 @@ impl Machine {
             initiated.intended = Some(live.properties.clone());
             self.keep(initiated, Some((Form::Full, physical_id.clone()))).await?;
         }
-        if action == Action::Replace {
+        // A custom resource may answer an update with another thing, which replaces the old one.
+        let another = action == Action::Update && record.live.physical_id != live.physical_id;
+        if action == Action::Replace || another {
             record.discarded.push(std::mem::take(&mut record.live));
         }
         record.live = live;

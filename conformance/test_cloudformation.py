@@ -1,0 +1,268 @@
+"""CloudFormation through boto3 and the AWS CLI: stacks, change sets, deploy, package, nested stacks, exports."""
+
+import json
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+ROLE = {
+    "Type": "AWS::IAM::Role",
+    "Properties": {
+        "AssumeRolePolicyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+            ],
+        }
+    },
+}
+
+TABLE = """
+AWSTemplateFormatVersion: 2010-09-09
+Description: A table and a bucket
+Parameters:
+  Stage: {Type: String, Default: dev, AllowedValues: [dev, prod]}
+  Secret: {Type: String, NoEcho: true, Default: hidden}
+Conditions:
+  IsProd: !Equals [!Ref Stage, prod]
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
+      KeySchema: [{AttributeName: id, KeyType: HASH}]
+      BillingMode: PAY_PER_REQUEST
+  Bucket:
+    Type: AWS::S3::Bucket
+    Condition: IsProd
+Outputs:
+  Table: {Value: !Ref Table, Export: {Name: !Sub "${AWS::StackName}-table"}}
+  Arn: {Value: !GetAtt Table.Arn}
+  Where: {Value: !Sub "${AWS::Region}/${AWS::AccountId}/${Stage}"}
+"""
+
+
+@pytest.fixture
+def cfn(client):
+    return client("cloudformation")
+
+
+@pytest.fixture
+def stacks(cfn, unique):
+    """stacks(template, ...) → the name of a stack that is gone after the test."""
+    made = []
+
+    def create(template, name=None, wait=True, **options):
+        name = name or unique("stack")
+        made.append(name)
+        cfn.create_stack(StackName=name, TemplateBody=template, **options)
+        if wait:
+            wait_for(cfn, "stack_create_complete", name)
+        return name
+
+    yield create
+    for name in reversed(made):
+        cfn.delete_stack(StackName=name)
+        wait_for(cfn, "stack_delete_complete", name)
+
+
+def wait_for(cfn, what, name, **more):
+    cfn.get_waiter(what).wait(StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}, **more)
+
+
+def outputs(cfn, name):
+    stack = cfn.describe_stacks(StackName=name)["Stacks"][0]
+    return {it["OutputKey"]: it["OutputValue"] for it in stack.get("Outputs", [])}
+
+
+def error(call, **arguments):
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+def test_life_of_a_stack(cfn, client, stacks):
+    name = stacks(TABLE, Parameters=[{"ParameterKey": "Stage", "ParameterValue": "prod"}], Tags=[{"Key": "a", "Value": "b"}])
+    stack = cfn.describe_stacks(StackName=name)["Stacks"][0]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    assert stack["Description"] == "A table and a bucket"
+    assert stack["Tags"] == [{"Key": "a", "Value": "b"}]
+    assert {"ParameterKey": "Secret", "ParameterValue": "****"} in stack["Parameters"]
+    values = outputs(cfn, name)
+    assert values["Where"] == "us-east-1/000000000000/prod"
+    assert values["Table"].startswith(f"{name}-Table-")
+    table = client("dynamodb").describe_table(TableName=values["Table"])["Table"]
+    assert table["TableArn"] == values["Arn"]
+    bucket = cfn.describe_stack_resource(StackName=name, LogicalResourceId="Bucket")["StackResourceDetail"]["PhysicalResourceId"]
+    client("s3").head_bucket(Bucket=bucket)
+    events = cfn.describe_stack_events(StackName=name)["StackEvents"]
+    assert events[-1]["ResourceStatusReason"] == "User Initiated"
+    assert events[0]["ResourceStatus"] == "CREATE_COMPLETE" and events[0]["ResourceType"] == "AWS::CloudFormation::Stack"
+    listed = cfn.list_stack_resources(StackName=name)["StackResourceSummaries"]
+    assert [it["LogicalResourceId"] for it in listed] == ["Bucket", "Table"]
+    # The bucket goes with its condition; the table stays.
+    cfn.update_stack(StackName=name, UsePreviousTemplate=True, Parameters=[{"ParameterKey": "Stage", "ParameterValue": "dev"}])
+    wait_for(cfn, "stack_update_complete", name)
+    assert outputs(cfn, name)["Table"] == values["Table"]
+    with pytest.raises(ClientError):
+        client("s3").head_bucket(Bucket=bucket)
+    code, message = error(cfn.update_stack, StackName=name, UsePreviousTemplate=True)
+    assert (code, message) == ("ValidationError", "No updates are to be performed.")
+    cfn.delete_stack(StackName=name)
+    wait_for(cfn, "stack_delete_complete", name)
+    assert error(cfn.describe_stacks, StackName=name) == ("ValidationError", f"Stack with id {name} does not exist")
+    assert values["Table"] not in client("dynamodb").list_tables()["TableNames"]
+    gone = cfn.describe_stacks(StackName=stack["StackId"])["Stacks"][0]
+    assert gone["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_templates(cfn):
+    summary = cfn.get_template_summary(TemplateBody=TABLE)
+    assert summary["ResourceTypes"] == ["AWS::DynamoDB::Table", "AWS::S3::Bucket"]
+    assert summary["Description"] == "A table and a bucket"
+    assert [it["ParameterKey"] for it in summary["Parameters"]] == ["Stage", "Secret"]
+    assert summary["Parameters"][0]["ParameterConstraints"] == {"AllowedValues": ["dev", "prod"]}
+    validated = cfn.validate_template(TemplateBody=json.dumps({"Resources": {"R": ROLE}}))
+    assert validated["Capabilities"] == ["CAPABILITY_IAM"]
+    assert validated["CapabilitiesReason"] == "The following resource(s) require capabilities: [AWS::IAM::Role]"
+    wrong = [
+        ("{}", "Template format error: At least one Resources member must be defined."),
+        ('{"this is invalid JSON"="bobbins"}', "Template format error: JSON not well-formed. (line 1, column 25)"),
+        ('{"Resources": {"A": {"Type": "AWS::Nope::Nope"}}}', "Template format error: Unrecognized resource types: [AWS::Nope::Nope]"),
+        ('{"Resources": {"A": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": {"Ref": "B"}}}}}',
+         "Template format error: Unresolved resource dependencies [B] in the Resources block of the template"),
+    ]
+    for template, sentence in wrong:
+        assert error(cfn.validate_template, TemplateBody=template) == ("ValidationError", sentence)
+
+
+def test_capabilities(cfn, client, stacks, unique):
+    template = json.dumps({"Resources": {"R": ROLE}})
+    code, message = error(cfn.create_stack, StackName=unique("iam"), TemplateBody=template)
+    assert (code, message) == ("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_IAM]")
+    name = stacks(template, Capabilities=["CAPABILITY_IAM"])
+    role = cfn.describe_stack_resources(StackName=name)["StackResources"][0]["PhysicalResourceId"]
+    assert role.startswith(f"{name}-R-")
+    assert client("iam").get_role(RoleName=role)["Role"]["RoleName"] == role
+
+
+def test_change_sets(cfn, stacks, unique):
+    name, first = unique("stack"), unique("set")
+    made = cfn.create_change_set(StackName=name, ChangeSetName=first, ChangeSetType="CREATE", TemplateBody=TABLE)
+    cfn.get_waiter("change_set_create_complete").wait(ChangeSetName=made["Id"], WaiterConfig={"Delay": 0.1})
+    shown = cfn.describe_change_set(ChangeSetName=first, StackName=name)
+    assert [it["ResourceChange"]["Action"] for it in shown["Changes"]] == ["Add"]
+    assert shown["Parameters"][1] == {"ParameterKey": "Secret", "ParameterValue": "****"}
+    assert cfn.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == "REVIEW_IN_PROGRESS"
+    cfn.execute_change_set(ChangeSetName=first, StackName=name)
+    wait_for(cfn, "stack_create_complete", name)
+    same = cfn.create_change_set(StackName=name, ChangeSetName=unique("set"), TemplateBody=TABLE)
+    shown = cfn.describe_change_set(ChangeSetName=same["Id"])
+    assert shown["Status"] == "FAILED"
+    assert shown["StatusReason"] == (
+        "The submitted information didn't contain changes. Submit different information to create a change set."
+    )
+    code, message = error(cfn.execute_change_set, ChangeSetName=same["Id"])
+    assert (code, message) == ("InvalidChangeSetStatus", f"ChangeSet [{same['Id']}] cannot be executed in its current status of [FAILED]")
+    other = cfn.create_change_set(
+        StackName=name, ChangeSetName=unique("set"), TemplateBody=TABLE.replace("PAY_PER_REQUEST", "PAY_PER_REQUEST\n      TableName: other-" + name)
+    )
+    change = cfn.describe_change_set(ChangeSetName=other["Id"], IncludePropertyValues=True)["Changes"][0]["ResourceChange"]
+    assert (change["Replacement"], change["PolicyAction"]) == ("True", "ReplaceAndDelete")
+    assert change["Details"][0]["Target"]["AfterValue"] == "other-" + name
+    cfn.delete_change_set(ChangeSetName=other["Id"])
+    assert error(cfn.describe_change_set, ChangeSetName=other["Id"])[0] == "ChangeSetNotFound"
+    cfn.delete_stack(StackName=name)
+    wait_for(cfn, "stack_delete_complete", name)
+
+
+def test_failed_creation_leaves_nothing(cfn, client, stacks, unique):
+    taken = unique("bucket")
+    client("s3", keys=("test", "test", None)).create_bucket(Bucket=taken)
+    template = json.dumps({"Resources": {
+        "Good": {"Type": "AWS::S3::Bucket"},
+        "Bad": {"Type": "AWS::DynamoDB::Table", "DependsOn": "Good", "Properties": {"KeySchema": [{"AttributeName": "x", "KeyType": "HASH"}]}},
+    }})
+    name = stacks(template, wait=False)
+    for _ in range(300):
+        stack = cfn.describe_stacks(StackName=name)["Stacks"][0]
+        if not stack["StackStatus"].endswith("_IN_PROGRESS"):
+            break
+        time.sleep(0.1)
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    events = cfn.describe_stack_events(StackName=name)["StackEvents"]
+    reasons = [it.get("ResourceStatusReason", "") for it in events]
+    assert "The following resource(s) failed to create: [Bad]. Rollback requested by user." in reasons
+    buckets = [it["Name"] for it in client("s3").list_buckets()["Buckets"]]
+    assert not [it for it in buckets if it.startswith(name)]
+    client("s3").delete_bucket(Bucket=taken)
+
+
+def test_exports(cfn, stacks):
+    exporter = stacks(TABLE)
+    user = stacks(json.dumps({
+        "Resources": {"B": {"Type": "AWS::S3::Bucket", "Properties": {"Tags": [{"Key": "t", "Value": {"Fn::ImportValue": f"{exporter}-table"}}]}}},
+    }))
+    assert cfn.list_imports(ExportName=f"{exporter}-table")["Imports"] == [user]
+    exports = {it["Name"]: it["Value"] for it in cfn.list_exports()["Exports"]}
+    assert exports[f"{exporter}-table"] == outputs(cfn, exporter)["Table"]
+
+
+def test_deploy_and_package(aws, cfn, client, unique, tmp_path):
+    name, bucket = unique("deploy"), unique("artifacts")
+    client("s3").create_bucket(Bucket=bucket)
+    child = tmp_path / "child.yaml"
+    child.write_text(TABLE)
+    parent = tmp_path / "parent.yaml"
+    parent.write_text(
+        "Resources:\n"
+        "  Child:\n"
+        "    Type: AWS::CloudFormation::Stack\n"
+        "    Properties:\n"
+        "      TemplateURL: child.yaml\n"
+        "      Parameters: {Stage: prod}\n"
+        "Outputs:\n"
+        "  Table: {Value: !GetAtt Child.Outputs.Table}\n"
+    )
+    packaged = tmp_path / "packaged.yaml"
+    aws("cloudformation", "package", "--template-file", str(parent), "--s3-bucket", bucket, "--output-template-file", str(packaged))
+    deploy = ["cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", name, "--s3-bucket", bucket]
+    aws(*deploy)
+    table = outputs(cfn, name)["Table"]
+    assert table in client("dynamodb").list_tables()["TableNames"]
+    again = aws(*deploy, "--no-fail-on-empty-changeset")
+    assert "No changes to deploy" in str(again)
+    cfn.delete_stack(StackName=name)
+    wait_for(cfn, "stack_delete_complete", name)
+    assert table not in client("dynamodb").list_tables()["TableNames"]
+    s3 = client("s3")
+    for it in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=it["Key"])
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_authorisation(cfn, client, unique):
+    iam = client("iam")
+    user = unique("user")
+    iam.create_user(UserName=user)
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "cloudformation:*", "Resource": "*"}]}
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    own = client("cloudformation", keys=(key["AccessKeyId"], key["SecretAccessKey"], None))
+    name = unique("denied")
+    own.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": {"B": {"Type": "AWS::S3::Bucket"}}}))
+    for _ in range(300):
+        status = cfn.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+        if not status.endswith("_IN_PROGRESS"):
+            break
+        time.sleep(0.1)
+    assert status == "ROLLBACK_COMPLETE"
+    reasons = [it.get("ResourceStatusReason", "") for it in cfn.describe_stack_events(StackName=name)["StackEvents"]]
+    denied = [it for it in reasons if "AccessDenied" in it]
+    assert denied and "is not authorized to perform: s3:" in denied[0], denied
+    cfn.delete_stack(StackName=name)
+    wait_for(cfn, "stack_delete_complete", name)
+    iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user_policy(UserName=user, PolicyName="p")
+    iam.delete_user(UserName=user)
