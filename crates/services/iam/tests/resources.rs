@@ -1,5 +1,7 @@
 //! CloudFormation types: made, changed, made again after a crash, removed.
 
+#![allow(clippy::unwrap_used)]
+
 mod house;
 
 use house::{ACCOUNT, House, allow, house, trust};

@@ -1,5 +1,7 @@
 //! STS on a whole cloud: IAM's roles, the directory that checks what STS issues, a clock that moves.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::Duration;
 
