@@ -1,0 +1,195 @@
+//! One instance as the helper sees it: the first process in its namespaces, the socket to it, its control group.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::CWD;
+use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::process::{Signal, pidfd_send_signal};
+use serde_json::{Value, json};
+
+use super::cgroup::{Cgroup, Limits};
+use super::identity::Identity;
+use super::init::Init;
+use crate::message::{self, Fields};
+use crate::sys::{self, Attributes, set_attributes};
+
+/// Far above anything seen; a first process that does not answer in this time is given up.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+
+pub struct Slot {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+    pub control: OwnedFd,
+    pub cgroup: Cgroup,
+    /// Which read-only tree it has.
+    pub root: String,
+    pub runtime: Runtime,
+    ready: bool,
+    /// Reports that came while an answer was awaited.
+    pub reports: Vec<Value>,
+}
+
+/// The process that runs the function's code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    None,
+    /// Started by the first process; its number inside the instance.
+    Started(i64),
+    /// Forked by a zygote; its number in the helper's namespace.
+    Forked(i64),
+    Ended,
+}
+
+/// What differs between instances.
+pub struct Parts {
+    pub task: String,
+    pub opt: String,
+    pub limits: Limits,
+}
+
+impl Parts {
+    pub fn of(message: &Value) -> Parts {
+        Parts {
+            task: message.text("task").to_owned(),
+            opt: message.text("opt").to_owned(),
+            limits: Limits {
+                memory_mb: message.number("memory_mb") as u64,
+                tmp_mb: message.number("tmp_mb") as u64,
+            },
+        }
+    }
+}
+
+impl Slot {
+    /// Starts a first process in new namespaces; it goes on by itself until it is ready.
+    pub fn create(
+        namespaces: i32,
+        identity: Identity,
+        root: (&str, &Path),
+        filters: &[Vec<u8>],
+        cgroup: Cgroup,
+    ) -> io::Result<Slot> {
+        let (control, theirs) = message::pair()?;
+        rustix::net::sockopt::set_socket_timeout(
+            &control,
+            rustix::net::sockopt::Timeout::Recv,
+            Some(ANSWER_TIME_MAX),
+        )?;
+        let join = cgroup.join_files()?;
+        let Some(child) = sys::process_clone(namespaces)? else {
+            let init = Init {
+                join,
+                control: theirs,
+                root: root.1.to_owned(),
+                identity,
+                filters: filters.to_vec(),
+            };
+            init.run()
+        };
+        let slot = Slot {
+            pid: child.pid,
+            pidfd: child.pidfd,
+            control,
+            cgroup,
+            root: root.0.to_owned(),
+            runtime: Runtime::None,
+            ready: false,
+            reports: Vec::new(),
+        };
+        drop(theirs);
+        let set_up = slot.cgroup.add_rest(slot.pid).and_then(|()| {
+            if namespaces & libc::CLONE_NEWUSER != 0 {
+                identity.write_maps(slot.pid)?;
+            }
+            message::send(&slot.control, &json!({"go": true}), &[])
+        });
+        if let Err(error) = set_up {
+            slot.kill();
+            return Err(error);
+        }
+        Ok(slot)
+    }
+
+    pub fn wait_ready(&mut self) -> io::Result<()> {
+        if !self.ready {
+            self.answer()?;
+            self.ready = true;
+        }
+        Ok(())
+    }
+
+    /// Mounts code, layers and `/tmp`, and sets the limits.
+    pub fn furnish(&mut self, parts: &Parts) -> io::Result<()> {
+        self.wait_ready()?;
+        let mut places = Vec::new();
+        let mut trees = Vec::new();
+        for (place, source) in [("/var/task", &parts.task), ("/opt", &parts.opt)] {
+            if !source.is_empty() {
+                places.push(place);
+                trees.push(detached(source)?);
+            }
+        }
+        let order = json!({"op": "mount", "places": places, "tmp_mb": parts.limits.tmp_mb});
+        let fds: Vec<BorrowedFd<'_>> = trees.iter().map(AsFd::as_fd).collect();
+        self.ask(&order, &fds)?;
+        self.cgroup.limit(parts.limits)
+    }
+
+    pub fn exec(&mut self, order: &Value, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.wait_ready()?;
+        let order = json!({
+            "op": "exec", "argv": order["argv"], "env": order["env"], "cwd": order["cwd"],
+        });
+        let answer = self.ask(&order, fds)?;
+        self.runtime = Runtime::Started(answer.number("pid"));
+        Ok(())
+    }
+
+    pub fn signal(&mut self, number: i32) -> io::Result<()> {
+        self.ask(&json!({"op": "signal", "number": number}), &[]).map(drop)
+    }
+
+    fn ask(&mut self, order: &Value, fds: &[BorrowedFd<'_>]) -> io::Result<Value> {
+        message::send(&self.control, order, fds)?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> io::Result<Value> {
+        loop {
+            let message = message::receive(&self.control)?;
+            let body =
+                message.ok_or_else(|| io::Error::other("the instance's first process ended"))?.body;
+            if body.get("exited").is_some() {
+                self.reports.push(body);
+            } else if let Some(error) = body["error"].as_str() {
+                return Err(io::Error::other(error.to_owned()));
+            } else {
+                return Ok(body);
+            }
+        }
+    }
+
+    /// Everything in the instance ends, also what is frozen.
+    pub fn kill(&self) {
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        self.cgroup.thaw();
+    }
+}
+
+/// A read-only view of a folder that can be put into another mount namespace.
+fn detached(source: &str) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, source, flags).map_err(|error| {
+        let error = io::Error::from(error);
+        io::Error::new(error.kind(), format!("{source}: {error}"))
+    })?;
+    set_attributes(
+        tree.as_fd(),
+        "",
+        Attributes { read_only: true, no_devices: true, recursive: false },
+    )?;
+    Ok(tree)
+}

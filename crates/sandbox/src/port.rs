@@ -1,0 +1,388 @@
+//! The kernel's port: invocations find or make an instance, use it, and give it back.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sereno_base::{AccountId, Region};
+use sereno_kernel::BoxFuture;
+use sereno_kernel::sandbox::{
+    FunctionId, InvokeFailure, InvokeReply, InvokeRequest, Package, PackageError, PackageInfo,
+    Protection, Sandbox, SpecSource,
+};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::concurrency::{Concurrency, Full, Permit};
+use crate::fleet::{Ask, Fleet, Given};
+use crate::helper::lock;
+use crate::instance::{Instance, Invocation, Outcome};
+use crate::start::{INIT_TIME_MAX, InitFailure, Starter};
+
+/// How this machine's sandbox is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// A folder of ours: unpacked code, bootstraps.
+    pub work: PathBuf,
+    /// The program that is the helper when it is run with `__jail`: the server's own.
+    pub helper: PathBuf,
+    /// Where interpreters are looked for, as in `PATH`.
+    pub search_path: String,
+    /// The home folder, for interpreters of version managers.
+    pub home: Option<PathBuf>,
+    /// AWS SDKs that functions may use without bringing them: `nodejs/node_modules` and `python` in this folder.
+    pub sdk: Option<PathBuf>,
+    /// How long an instance waits for its next invocation.
+    pub idle: Duration,
+    /// Waiting Node.js workers per version, once it is used.
+    pub generic_workers: usize,
+}
+
+impl Config {
+    /// Everything at its default, keeping its files in `work`.
+    pub fn new(work: PathBuf, helper: PathBuf) -> Config {
+        Config {
+            work,
+            helper,
+            search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+            home: None,
+            sdk: None,
+            idle: Duration::from_secs(600),
+            generic_workers: 2,
+        }
+    }
+}
+
+/// Idle instances stop after this; a call that follows quickly is not slowed by it.
+const FREEZE_AFTER: Duration = Duration::from_millis(500);
+const TEND_BUSY: Duration = Duration::from_millis(250);
+const TEND_QUIET: Duration = Duration::from_secs(5);
+
+/// Functions on this machine. Nothing is started before the first use.
+#[derive(Clone)]
+pub struct LocalSandbox {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) starter: Arc<Starter>,
+    fleets: Mutex<HashMap<FunctionId, Arc<Fleet>>>,
+    concurrency: Arc<Concurrency>,
+    tending: AtomicBool,
+}
+
+impl LocalSandbox {
+    pub fn new(config: Config) -> LocalSandbox {
+        LocalSandbox {
+            inner: Arc::new(Inner {
+                starter: Arc::new(Starter::new(config)),
+                fleets: Mutex::default(),
+                concurrency: Arc::default(),
+                tending: AtomicBool::new(false),
+            }),
+        }
+    }
+}
+
+impl Inner {
+    async fn invoke(
+        self: &Arc<Self>,
+        function: FunctionId,
+        request: InvokeRequest,
+        spec: SpecSource,
+    ) -> Result<InvokeReply, InvokeFailure> {
+        let permit = self
+            .concurrency
+            .enter(&function, request.limits)
+            .map_err(|Full { reserved }| InvokeFailure::Throttled { reserved })?;
+        let mut spec = Some(spec);
+        loop {
+            let fleet = self.fleet(&function);
+            let given = match fleet.ask() {
+                Ask::Idle(instance) => Given::Ready(instance),
+                Ask::Wait(given) => {
+                    if let Some(spec) = spec.take() {
+                        self.start(Arc::clone(&fleet), function.clone(), spec);
+                    }
+                    given.await.unwrap_or_else(|_| Given::Refused(lost()))
+                }
+            };
+            match given {
+                Given::Ready(mut instance) => {
+                    instance.freeze(false).await;
+                    let started = Instant::now();
+                    if instance.begin(&request).await.is_err() && spec.is_some() {
+                        // It ended while it was idle, and has seen nothing of this event: as good as never there.
+                        instance.kill();
+                        continue;
+                    }
+                    let running = Running::new(self, fleet, instance, &request, permit, started);
+                    return Ok(running.finish(request.stream).await);
+                }
+                Given::Failed(instance, failure) => {
+                    return Ok(reply_failed_start(*instance, failure, &request));
+                }
+                Given::Refused(failure) => return Err(failure),
+            }
+        }
+    }
+
+    fn fleet(&self, function: &FunctionId) -> Arc<Fleet> {
+        let mut fleets = lock(&self.fleets);
+        match fleets.get(function) {
+            Some(fleet) => Arc::clone(fleet),
+            None => Arc::clone(fleets.entry(function.clone()).or_default()),
+        }
+    }
+
+    /// Starts an instance for whoever waits first; goes on when the caller has gone.
+    fn start(self: &Arc<Self>, fleet: Arc<Fleet>, function: FunctionId, spec: SpecSource) {
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            let given = match spec().await {
+                Err(error) => Given::Refused(InvokeFailure::Spec(error)),
+                Ok(spec) => {
+                    let first = inner.starter.start(&function, &spec, INIT_TIME_MAX).await;
+                    let started = match first {
+                        // A slow start is tried once more, on the invocation's own time, as on AWS.
+                        Ok(started) if matches!(started.failure, Some(InitFailure::TimedOut)) => {
+                            let limit = Duration::from_millis(spec.timeout_ms);
+                            inner.starter.start(&function, &spec, limit).await
+                        }
+                        other => other,
+                    };
+                    match started {
+                        Err(failure) => Given::Refused(failure),
+                        Ok(started) => match started.failure {
+                            None => Given::Ready(Box::new(started.instance)),
+                            Some(failure) => Given::Failed(Box::new(started.instance), failure),
+                        },
+                    }
+                }
+            };
+            fleet.started(given);
+            inner.tend();
+        });
+    }
+
+    /// Freezes and ends idle instances, as long as there are any.
+    fn tend(self: &Arc<Self>) {
+        if self.tending.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                let busy = inner.tend_once().await;
+                match busy {
+                    None => {
+                        inner.tending.store(false, Ordering::Release);
+                        return;
+                    }
+                    Some(true) => tokio::time::sleep(TEND_BUSY).await,
+                    Some(false) => tokio::time::sleep(TEND_QUIET).await,
+                }
+            }
+        });
+    }
+
+    /// `None`: nothing is left to look after; true: look again soon.
+    async fn tend_once(&self) -> Option<bool> {
+        let now = Instant::now();
+        let ago = |span: Duration| now.checked_sub(span).unwrap_or(now);
+        let fleets: Vec<(FunctionId, Arc<Fleet>)> = {
+            let fleets = lock(&self.fleets);
+            fleets.iter().map(|(id, fleet)| (id.clone(), Arc::clone(fleet))).collect()
+        };
+        let (mut any, mut soon) = (false, false);
+        for (id, fleet) in fleets {
+            for instance in fleet.take_idle_since(ago(self.starter.config.idle)) {
+                instance.kill();
+            }
+            for (mut instance, since) in fleet.take_unfrozen(ago(FREEZE_AFTER)) {
+                instance.freeze(true).await;
+                fleet.put_back(instance, since);
+            }
+            let (idle, unfrozen, _) = fleet.counts();
+            let running = self.concurrency.running(id.account, id.region, &id.name) > 0;
+            any |= idle > 0 || running;
+            soon |= unfrozen > 0 || running;
+            if idle == 0 && !running {
+                let mut fleets = lock(&self.fleets);
+                // Nobody else has it, so nobody can be asking it.
+                if fleets.get(&id).is_some_and(|fleet| Arc::strong_count(fleet) <= 2) {
+                    fleets.remove(&id);
+                }
+            }
+        }
+        any.then_some(soon)
+    }
+
+    fn retire(&self, which: impl Fn(&FunctionId) -> bool) {
+        let mut fleets = lock(&self.fleets);
+        fleets.retain(|id, fleet| {
+            let retired = which(id);
+            if retired {
+                fleet.retire();
+            }
+            !retired
+        });
+    }
+}
+
+/// An invocation under way. Dropped before its end (the caller went away), it goes on by itself: as on AWS, the function
+/// finishes.
+struct Running {
+    inner: Option<Parts>,
+}
+
+struct Parts {
+    sandbox: Arc<Inner>,
+    fleet: Arc<Fleet>,
+    instance: Box<Instance>,
+    invocation: Invocation,
+    permit: Permit,
+    started: Instant,
+}
+
+impl Running {
+    fn new(
+        sandbox: &Arc<Inner>,
+        fleet: Arc<Fleet>,
+        instance: Box<Instance>,
+        request: &InvokeRequest,
+        permit: Permit,
+        started: Instant,
+    ) -> Running {
+        let invocation = Invocation {
+            request_id: request.request_id.clone(),
+            trace_id: request.trace_id.clone(),
+        };
+        let sandbox = Arc::clone(sandbox);
+        Running { inner: Some(Parts { sandbox, fleet, instance, invocation, permit, started }) }
+    }
+
+    async fn finish(mut self, stream: Option<mpsc::Sender<Bytes>>) -> InvokeReply {
+        let parts = self.inner.as_mut().expect("taken at the end only");
+        let outcome = parts.wait(stream.as_ref()).await;
+        let parts = self.inner.take().expect("nothing else takes it");
+        parts.conclude(outcome)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(mut parts) = self.inner.take() else { return };
+        // Outside of a runtime (at the server's end) there is nothing to go on with.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move {
+                    let outcome = parts.wait(None).await;
+                    parts.conclude(outcome);
+                });
+            }
+            Err(_) => parts.instance.kill(),
+        }
+    }
+}
+
+impl Parts {
+    async fn wait(&mut self, stream: Option<&mpsc::Sender<Bytes>>) -> Outcome {
+        self.instance.finish(&self.invocation.request_id, stream, self.started).await
+    }
+
+    fn conclude(mut self, outcome: Outcome) -> InvokeReply {
+        let reusable = outcome.reusable;
+        let reply = self.instance.reply(outcome, &self.invocation, self.started.elapsed());
+        if reusable {
+            self.fleet.release(self.instance);
+        } else {
+            self.instance.kill();
+        }
+        drop(self.permit);
+        self.sandbox.tend();
+        reply
+    }
+}
+
+/// The function could not start: the invocation carries the error.
+fn reply_failed_start(
+    mut instance: Instance,
+    failure: InitFailure,
+    request: &InvokeRequest,
+) -> InvokeReply {
+    instance.recorder.begin_tail(request.tail);
+    if let Some(line) = instance.terms.style.start(&request.request_id, &instance.terms.version) {
+        instance.recorder.say(line);
+    }
+    let outcome = Outcome::of_start(failure, &request.request_id, instance.terms.timeout_ms);
+    let invocation =
+        Invocation { request_id: request.request_id.clone(), trace_id: request.trace_id.clone() };
+    let spent = Duration::from_micros(instance.init_us.take().unwrap_or(0));
+    instance.reply(outcome, &invocation, spent)
+}
+
+fn lost() -> InvokeFailure {
+    InvokeFailure::CannotRun("The instance was lost before it was ready.".to_owned())
+}
+
+impl Sandbox for LocalSandbox {
+    fn invoke(
+        &self,
+        function: FunctionId,
+        request: InvokeRequest,
+        spec: SpecSource,
+    ) -> BoxFuture<'_, Result<InvokeReply, InvokeFailure>> {
+        Box::pin(self.inner.invoke(function, request, spec))
+    }
+
+    fn prepare(
+        &self,
+        package: Package,
+        limit_bytes: u64,
+    ) -> BoxFuture<'_, Result<PackageInfo, PackageError>> {
+        Box::pin(async move { self.inner.starter.packages.inspect(&package, limit_bytes).await })
+    }
+
+    fn expect(&self, runtime: &str) {
+        let starter = Arc::clone(&self.inner.starter);
+        let runtime = runtime.to_owned();
+        tokio::spawn(async move { starter.expect(&runtime).await });
+    }
+
+    fn retire(
+        &self,
+        account: AccountId,
+        region: Region,
+        name: &str,
+        version: Option<&str>,
+        keep_revision: Option<&str>,
+    ) {
+        self.inner.retire(|id| {
+            id.account == account
+                && id.region == region
+                && id.name == name
+                && version.is_none_or(|version| id.version == version)
+                && keep_revision.is_none_or(|keep| id.revision != keep)
+        });
+    }
+
+    fn retire_all(&self) {
+        self.inner.retire(|_| true);
+    }
+
+    fn in_flight(&self, account: AccountId, region: Region, name: &str) -> u32 {
+        self.inner.concurrency.running(account, region, name)
+    }
+
+    fn protections(&self) -> BoxFuture<'_, Vec<Protection>> {
+        Box::pin(crate::protections::list(&self.inner.starter))
+    }
+
+    fn runtimes(&self) -> Vec<(String, Result<String, String>)> {
+        crate::protections::runtimes(&self.inner.starter.config)
+    }
+}

@@ -1,0 +1,41 @@
+//! The bootstraps, compiled into the binary and written out for instances to see as `/var/runtime`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const FILES: [(&str, &str); 3] = [
+    ("nodejs/bootstrap.js", include_str!("../../../runtimes/nodejs/bootstrap.js")),
+    ("python/bootstrap.py", include_str!("../../../runtimes/python/bootstrap.py")),
+    ("python/zygote.py", include_str!("../../../runtimes/python/zygote.py")),
+];
+/// Where `Config::sdk` is shown.
+pub const SDK_FOLDER: &str = "sdk";
+
+/// Writes the files below `work` unless this version of them is there. Answers their folder.
+pub fn unfold(work: &Path) -> io::Result<PathBuf> {
+    let folder = work.join(format!("runtime-{}", version()));
+    if folder.join("complete").exists() {
+        return Ok(folder);
+    }
+    for (name, content) in FILES {
+        let file = folder.join(name);
+        if let Some(parent) = file.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(file, content)?;
+    }
+    fs::create_dir_all(folder.join(SDK_FOLDER))?;
+    fs::write(folder.join("complete"), "")?;
+    Ok(folder)
+}
+
+fn version() -> String {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    for (name, content) in FILES {
+        hash.update(name.as_bytes());
+        hash.update(content.as_bytes());
+    }
+    sereno_base::hex(&hash.finalize()[..8])
+}

@@ -1,0 +1,466 @@
+//! Starting an instance, in the cheapest way that this function allows:
+//!
+//! 1. *fork*: a Python zygote forks into a prepared jail;
+//! 2. *assign*: a generic Node.js worker that already waits in its jail gets the code;
+//! 3. *exec*: the interpreter, or the function's own `bootstrap`, is started.
+//!
+//! Invariants: whatever the way, the function sees the same; a way that is not ready is not waited for.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use sereno_kernel::sandbox::{FunctionId, FunctionSpec, InvokeFailure};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::environment;
+use crate::frames::{self, FrameReader, Kind};
+use crate::helper::{Helper, HelperCommand, ZygoteState, lock};
+use crate::instance::{Channel, Event, Instance};
+use crate::interpreters::{Interpreter, Interpreters, Language, Wanted};
+use crate::journal::stream_name;
+use crate::packages::Packages;
+use crate::plan::{Plan, announce, missing_entry, prefixes};
+use crate::pool::{Generic, Pool};
+use crate::port::Config;
+use crate::report::Failure;
+use crate::runtime_api::RuntimeApi;
+use crate::runtime_files;
+
+/// https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib
+pub const INIT_TIME_MAX: Duration = Duration::from_secs(10);
+/// Code and all layers together; also checked when they are made.
+const UNPACKED_BYTES_MAX: u64 = 262_144_000;
+/// What `fork` needs of the interpreter's C library and socket module.
+const ZYGOTE_PYTHON_MIN: (u32, u32, u32) = (3, 6, 0);
+
+pub struct Starter {
+    pub config: Config,
+    pub packages: Packages,
+    pub pool: Pool,
+    interpreters: OnceCell<Interpreters>,
+    runtime_folder: OnceCell<PathBuf>,
+    helper: tokio::sync::Mutex<Option<Arc<Helper>>>,
+    /// Functions whose start loaded modules that a bigger zygote has ready.
+    heavy: Mutex<HashSet<String>>,
+}
+
+/// How an instance's start went.
+pub struct Started {
+    pub instance: Instance,
+    pub failure: Option<InitFailure>,
+}
+
+pub enum InitFailure {
+    /// The runtime's own words.
+    Reported(Bytes),
+    /// The platform's words.
+    Ended(Failure),
+    TimedOut,
+}
+
+impl Starter {
+    pub fn new(config: Config) -> Starter {
+        Starter {
+            packages: Packages::new(&config.work),
+            pool: Pool::default(),
+            config,
+            interpreters: OnceCell::new(),
+            runtime_folder: OnceCell::new(),
+            helper: tokio::sync::Mutex::new(None),
+            heavy: Mutex::default(),
+        }
+    }
+
+    pub async fn interpreters(&self) -> &Interpreters {
+        self.interpreters
+            .get_or_init(|| async {
+                let (path, home) = (self.config.search_path.clone(), self.config.home.clone());
+                let scan = move || Interpreters::scan(&path, home.as_deref());
+                tokio::task::spawn_blocking(scan).await.unwrap_or_default()
+            })
+            .await
+    }
+
+    /// The running helper; started if there is none.
+    pub async fn helper(&self) -> io::Result<Arc<Helper>> {
+        let mut slot = self.helper.lock().await;
+        if let Some(helper) = slot.as_ref().filter(|helper| helper.is_alive()) {
+            return Ok(Arc::clone(helper));
+        }
+        let work = self.config.work.clone();
+        let runtime = self
+            .runtime_folder
+            .get_or_try_init(|| async { runtime_files::unfold(&work) })
+            .await?
+            .clone();
+        let command = HelperCommand {
+            program: self.config.helper.clone(),
+            work: self.config.work.clone(),
+            runtime,
+            sdk: self.config.sdk.clone(),
+        };
+        let helper = Helper::start(&command).await?;
+        self.pool.clear();
+        *slot = Some(Arc::clone(&helper));
+        Ok(helper)
+    }
+
+    /// Does what makes the next start of this runtime cheap.
+    pub async fn expect(self: &Arc<Self>, runtime: &str) {
+        let Ok(choice) = self.interpreters().await.choose(runtime) else { return };
+        let Ok(helper) = self.helper().await else { return };
+        match choice.interpreter.language {
+            Language::Python => self.want_zygote(&helper, &choice.interpreter, false).await,
+            Language::NodeJs => self.fill_pool(&choice.interpreter).await,
+            _ => {}
+        }
+    }
+
+    pub async fn start(
+        self: &Arc<Self>,
+        function: &FunctionId,
+        spec: &FunctionSpec,
+        limit: Duration,
+    ) -> Result<Started, InvokeFailure> {
+        let plan = self.plan(function, spec).await?;
+        let began = Instant::now();
+        let mut instance = self.launch(&plan).await?;
+        announce(&mut instance, &plan);
+        let failure = match missing_entry(&plan) {
+            Some(failure) => {
+                instance.kill();
+                Some(InitFailure::Ended(failure))
+            }
+            None => wait_ready(&mut instance, began + limit).await,
+        };
+        let init_us = began.elapsed().as_micros() as u64;
+        if let Some(failure) = &failure {
+            report_failure(&mut instance, failure, init_us);
+        }
+        instance.init_us = Some(init_us);
+        if instance.heavy_modules {
+            lock(&self.heavy).insert(heavy_key(function));
+        }
+        if let Some(choice) = plan.choice {
+            self.prepare_next(choice.interpreter, instance.heavy_modules);
+        }
+        Ok(Started { instance, failure })
+    }
+
+    async fn plan<'a>(
+        &self,
+        function: &'a FunctionId,
+        spec: &'a FunctionSpec,
+    ) -> Result<Plan<'a>, InvokeFailure> {
+        let task = self.packages.unpacked(&spec.code, UNPACKED_BYTES_MAX).await;
+        let task = task.map_err(InvokeFailure::Package)?;
+        let opt = self.packages.merged(&spec.layers, UNPACKED_BYTES_MAX).await;
+        let opt = opt.map_err(InvokeFailure::Package)?;
+        let wanted = Wanted::parse(&spec.runtime);
+        let language = wanted.map_or(Language::Provided, |wanted| wanted.language);
+        let choice = match language {
+            Language::Provided => None,
+            Language::NodeJs | Language::Python => {
+                let chosen = self.interpreters().await.choose(&spec.runtime);
+                Some(chosen.map_err(InvokeFailure::CannotRun)?)
+            }
+            Language::Java | Language::Ruby | Language::DotNet => {
+                let message = format!(
+                    "Sereno has no bootstrap for {} yet. A `provided.al2023` function with its own bootstrap runs.",
+                    spec.runtime
+                );
+                return Err(InvokeFailure::CannotRun(message));
+            }
+        };
+        Ok(Plan { function, spec, task, opt, language, choice })
+    }
+
+    async fn launch(&self, plan: &Plan<'_>) -> Result<Instance, InvokeFailure> {
+        let cannot = |error: io::Error| {
+            InvokeFailure::CannotRun(format!("An instance cannot be started: {error}"))
+        };
+        let helper = self.helper().await.map_err(cannot)?;
+        let stream = stream_name(&plan.function.version);
+        if environment::needs_own_start(&plan.spec.environment) {
+            return self.exec(plan, &helper, stream).await.map_err(cannot);
+        }
+        if let Some(generic) = self.generic_for(plan) {
+            match self.assign(plan, generic, &stream).await {
+                Ok(instance) => return Ok(instance),
+                // It may have died while it waited.
+                Err(error) => eprintln!("sereno: a waiting worker could not be used: {error}"),
+            }
+        }
+        if let Some(key) = self.zygote_for(plan, &helper).await {
+            match self.fork(plan, &helper, &key, &stream).await {
+                Ok(instance) => return Ok(instance),
+                Err(error) => eprintln!("sereno: a zygote could not fork: {error}"),
+            }
+        }
+        self.exec(plan, &helper, stream).await.map_err(cannot)
+    }
+
+    async fn fork(
+        &self,
+        plan: &Plan<'_>,
+        helper: &Arc<Helper>,
+        key: &str,
+        stream: &str,
+    ) -> io::Result<Instance> {
+        let pipes = Pipes::new()?;
+        let mut order = plan.order(helper.next_number());
+        order["fork"] = json!(key);
+        let settings = plan.settings(stream, None);
+        self.spawn(plan, helper, order, pipes, stream, Some(settings), None).await
+    }
+
+    async fn exec(
+        &self,
+        plan: &Plan<'_>,
+        helper: &Arc<Helper>,
+        stream: String,
+    ) -> io::Result<Instance> {
+        let pipes = Pipes::new()?;
+        let mut order = plan.order(helper.next_number());
+        let api = match plan.language {
+            Language::Provided => Some(RuntimeApi::listen().await?),
+            _ => None,
+        };
+        let address = api.as_ref().map(|api| api.address.to_string());
+        let variables = environment::variables(&plan.place(&stream, address.as_deref()));
+        order["argv"] = json!(plan.arguments());
+        order["env"] = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        order["cwd"] = json!("/");
+        let settings = api.is_none().then(|| plan.settings(&stream, None));
+        self.spawn(plan, helper, order, pipes, &stream, settings, api).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one start, used here only")]
+    async fn spawn(
+        &self,
+        plan: &Plan<'_>,
+        helper: &Arc<Helper>,
+        order: Value,
+        pipes: Pipes,
+        stream: &str,
+        settings: Option<Value>,
+        api: Option<RuntimeApi>,
+    ) -> io::Result<Instance> {
+        let id = order["id"].as_u64().unwrap_or_default();
+        let (handles, ended) = helper.spawn(id, order, &pipes.theirs()).await?;
+        let (mut to, from, output) = pipes.ours()?;
+        if let Some(settings) = settings {
+            frames::send_settings(&mut to, settings.to_string().as_bytes()).await?;
+        }
+        let channel = match api {
+            Some(api) => Channel::Http(api),
+            None => Channel::Frames { to, from },
+        };
+        Ok(Instance {
+            id,
+            helper: Arc::clone(helper),
+            handles,
+            ended,
+            channel,
+            output,
+            terms: plan.terms(stream),
+            recorder: plan.recorder(stream),
+            init_us: None,
+            frozen: false,
+            heavy_modules: false,
+        })
+    }
+
+    async fn assign(
+        &self,
+        plan: &Plan<'_>,
+        mut generic: Generic,
+        stream: &str,
+    ) -> io::Result<Instance> {
+        let mut order = plan.order(generic.id);
+        order["op"] = json!("assign");
+        generic.helper.assign(generic.id, order).await?;
+        let settings = plan.settings(stream, None);
+        frames::send_settings(&mut generic.to, settings.to_string().as_bytes()).await?;
+        Ok(Instance {
+            id: generic.id,
+            helper: generic.helper,
+            handles: generic.handles,
+            ended: generic.ended,
+            channel: Channel::Frames { to: generic.to, from: generic.from },
+            output: generic.output,
+            terms: plan.terms(stream),
+            recorder: plan.recorder(stream),
+            init_us: None,
+            frozen: false,
+            heavy_modules: false,
+        })
+    }
+
+    fn generic_for(&self, plan: &Plan<'_>) -> Option<Generic> {
+        let choice = plan.choice.as_ref()?;
+        (choice.interpreter.language == Language::NodeJs)
+            .then(|| self.pool.take(&choice.interpreter.executable))?
+    }
+
+    /// Key of a zygote that is ready for this function.
+    async fn zygote_for(&self, plan: &Plan<'_>, helper: &Helper) -> Option<String> {
+        let choice = plan.choice.as_ref().filter(|choice| has_zygote(&choice.interpreter))?;
+        let heavy = lock(&self.heavy).contains(&heavy_key(plan.function)) && !plan.brings("boto3");
+        let ready = |heavy| {
+            let key = zygote_key(&choice.interpreter, heavy);
+            (helper.zygote(&key) == Some(ZygoteState::Ready)).then_some(key)
+        };
+        heavy.then(|| ready(true)).flatten().or_else(|| ready(false))
+    }
+
+    async fn want_zygote(&self, helper: &Helper, interpreter: &Interpreter, heavy: bool) {
+        if !has_zygote(interpreter) {
+            return;
+        }
+        let key = zygote_key(interpreter, heavy);
+        let modules: &[&str] =
+            if heavy { &["boto3", "boto3.session", "botocore.client"] } else { &[] };
+        let order = json!({
+            "op": "zygote", "key": key, "root": prefixes(interpreter),
+            "argv": [interpreter.executable, "-I", "-S", "/var/runtime/python/zygote.py"],
+            "env": ["LANG=C.UTF-8"],
+            "settings": {"modules": modules},
+        });
+        if let Err(error) = helper.start_zygote(&key, order).await {
+            eprintln!("sereno: cannot start a zygote: {error}");
+        }
+    }
+
+    /// After a start: what the next one of this kind will want.
+    fn prepare_next(self: &Arc<Self>, interpreter: Interpreter, heavy: bool) {
+        let starter = Arc::clone(self);
+        tokio::spawn(async move {
+            match interpreter.language {
+                Language::Python => {
+                    let Ok(helper) = starter.helper().await else { return };
+                    starter.want_zygote(&helper, &interpreter, false).await;
+                    if heavy {
+                        starter.want_zygote(&helper, &interpreter, true).await;
+                    }
+                }
+                Language::NodeJs => starter.fill_pool(&interpreter).await,
+                _ => {}
+            }
+        });
+    }
+
+    async fn fill_pool(&self, interpreter: &Interpreter) {
+        while self.pool.begin(&interpreter.executable, self.config.generic_workers) {
+            match self.make_generic(interpreter).await {
+                Ok(generic) => self.pool.done(&interpreter.executable, Some(generic)),
+                Err(error) => {
+                    self.pool.done(&interpreter.executable, None);
+                    eprintln!("sereno: cannot start a waiting worker: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn make_generic(&self, interpreter: &Interpreter) -> io::Result<Generic> {
+        let helper = self.helper().await?;
+        let id = helper.next_number();
+        let order = json!({
+            "op": "spawn", "id": id, "root": prefixes(interpreter), "cwd": "/",
+            "argv": [interpreter.executable, "/var/runtime/nodejs/bootstrap.js"],
+            "env": ["PATH=/usr/bin:/bin", "LANG=en_US.UTF-8", "TZ=:UTC"],
+        });
+        let pipes = Pipes::new()?;
+        let (handles, ended) = helper.spawn(id, order, &pipes.theirs()).await?;
+        let (to, from, output) = pipes.ours()?;
+        Ok(Generic { id, helper, handles, ended, to, from, output })
+    }
+}
+
+async fn wait_ready(instance: &mut Instance, deadline: Instant) -> Option<InitFailure> {
+    let failure = match instance.next_event(deadline).await {
+        Event::Frame(frame) if frame.kind == Kind::Ready => {
+            instance.heavy_modules = frame.body.windows(7).any(|window| window == b"\"boto3\"");
+            return None;
+        }
+        Event::Frame(frame) if frame.kind == Kind::StartFailed => InitFailure::Reported(frame.body),
+        Event::Ended(end) => InitFailure::Ended(Failure::exited(end)),
+        Event::TimedOut => InitFailure::TimedOut,
+        Event::OutOfMemory => {
+            let end = crate::helper::End {
+                signal: Some(libc::SIGKILL),
+                out_of_memory: true,
+                ..Default::default()
+            };
+            InitFailure::Ended(Failure::exited(end))
+        }
+        Event::Frame(_) | Event::Broken(_) => {
+            let end = crate::helper::End { signal: Some(libc::SIGKILL), ..Default::default() };
+            InitFailure::Ended(Failure::exited(end))
+        }
+    };
+    instance.kill();
+    instance.drain();
+    instance.recorder.finish_lines();
+    Some(failure)
+}
+
+fn report_failure(instance: &mut Instance, failure: &InitFailure, init_us: u64) {
+    let (status, error_type) = match failure {
+        InitFailure::Reported(body) => {
+            let error: Value = serde_json::from_slice(body).unwrap_or_default();
+            ("error", error["errorType"].as_str().unwrap_or("Runtime.Unknown").to_owned())
+        }
+        InitFailure::Ended(failure) => ("error", failure.error_type.to_owned()),
+        InitFailure::TimedOut => ("timeout", String::new()),
+    };
+    if let Some(line) = instance.terms.style.init_report(init_us, status, &error_type) {
+        instance.recorder.say(line);
+    }
+}
+
+/// Both ends of an instance's three pipes, before the other side has its own.
+struct Pipes {
+    output: (OwnedFd, OwnedFd),
+    to: (OwnedFd, OwnedFd),
+    from: (OwnedFd, OwnedFd),
+}
+
+impl Pipes {
+    fn new() -> io::Result<Pipes> {
+        let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+        Ok(Pipes { output: pipe()?, to: pipe()?, from: pipe()? })
+    }
+
+    /// In the order the helper expects: standard output, frames in, frames out.
+    fn theirs(&self) -> [std::os::fd::BorrowedFd<'_>; 3] {
+        [self.output.1.as_fd(), self.to.0.as_fd(), self.from.1.as_fd()]
+    }
+
+    fn ours(self) -> io::Result<(Sender, FrameReader, Receiver)> {
+        let to = Sender::from_owned_fd(self.to.1)?;
+        let from = FrameReader::new(Receiver::from_owned_fd(self.from.0)?);
+        Ok((to, from, Receiver::from_owned_fd(self.output.0)?))
+    }
+}
+
+fn has_zygote(interpreter: &Interpreter) -> bool {
+    interpreter.language == Language::Python && interpreter.version >= ZYGOTE_PYTHON_MIN
+}
+
+fn zygote_key(interpreter: &Interpreter, heavy: bool) -> String {
+    format!("{}{}", interpreter.executable.display(), if heavy { "+boto3" } else { "" })
+}
+
+fn heavy_key(function: &FunctionId) -> String {
+    format!("{}:{}:{}", function.account, function.region, function.name)
+}
