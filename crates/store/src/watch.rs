@@ -85,6 +85,19 @@ impl Watchers {
         }
     }
 
+    /// Wakes all that wait for a key of one of these partitions.
+    pub fn touched_where(&self, is_touched: impl Fn(&[u8]) -> bool) {
+        if !self.any() {
+            return;
+        }
+        let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, interests) in waiting.iter().filter(|(partition, _)| is_touched(partition)) {
+            for interest in interests {
+                interest.waiter.wake();
+            }
+        }
+    }
+
     /// Wakes everybody: after a clear, or when it is not known what has changed.
     pub fn touched_all(&self) {
         let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,8 +4,8 @@ use super::basics::put;
 use super::ranges::{expected, pairs, random_range};
 use super::{Random, key, value};
 use crate::{
-    Batch, Counter, Key, Mutation, Range, Read, Record, Result, Store, StoreError, Txn, Version,
-    Write,
+    Batch, Check, Counter, Key, Mutation, Range, Read, Record, Result, Store, StoreError, Txn,
+    Version, Write,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,11 +109,12 @@ pub async fn an_update_is_not_lost(store: Shared) {
     two.put(key("a"), b"2".to_vec());
     let one = one.commit().await;
     exactly_one([one, two.commit().await]);
-    // The same against a batch.
+    // The same against a batch. It also reads what the other writes: only so do they exclude each
+    // other, for otherwise the transaction could have come first.
     let mut txn = begin(&store).await;
     txn.get(&key("b")).await.expect("get");
     txn.put(key("c"), b"1".to_vec());
-    store.commit(put("b", "1")).await.expect("put");
+    store.commit(put("b", "1").check(key("c"), Check::Absent)).await.expect("put");
     assert_eq!(txn.commit().await, Err(StoreError::Conflict));
     assert_eq!(read(&*store, "c").await, None);
 }
@@ -147,7 +148,8 @@ pub async fn a_phantom_is_refused(store: Shared) {
     let first = txn.range(&Range::all(b"p".to_vec()).limit(1)).await.expect("range");
     assert_eq!(first.len(), 1);
     txn.put(key("z"), first[0].sort.clone());
-    store.commit(put("a", "before the first")).await.expect("put");
+    let other = put("a", "before the first").check(key("z"), Check::Absent);
+    store.commit(other).await.expect("put");
     assert_eq!(txn.commit().await, Err(StoreError::Conflict));
 }
 
@@ -170,8 +172,10 @@ pub async fn a_removal_conflicts(store: Shared) {
     store.commit(put("a", "1")).await.expect("put");
     let mut txn = begin(&store).await;
     assert_eq!(txn.range(&Range::all(b"p".to_vec())).await.expect("range").len(), 1);
-    txn.put(Key::new("elsewhere", "count"), b"1".to_vec());
-    store.commit(Batch::new().with(Mutation::Delete(key("a")))).await.expect("delete");
+    let count = Key::new("elsewhere", "count");
+    txn.put(count.clone(), b"1".to_vec());
+    let delete = Batch::new().with(Mutation::Delete(key("a"))).check(count, Check::Absent);
+    store.commit(delete).await.expect("delete");
     assert_eq!(txn.commit().await, Err(StoreError::Conflict));
 }
 
