@@ -336,3 +336,43 @@ def test_cli(aws, unique, tmp_path):
     url = aws("s3", "presign", f"s3://{name}/dir/1.txt").strip()
     assert urllib.request.urlopen(url).read() == b"1"
     aws("s3", "rb", "--force", f"s3://{name}")
+
+
+def ask(url, method, **headers):
+    request = urllib.request.Request(url, method=method, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, dict(error.headers), error.read()
+
+
+def test_cors(s3, bucket, endpoint):
+    url = f"{endpoint}/{bucket}/k"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    page = dict(Origin="https://app.example", Access_Control_Request_Method="PUT")
+    status, _, body = ask(url, "OPTIONS", **page)
+    assert status == 403 and b"CORS is not enabled for this bucket." in body
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [
+        {"AllowedMethods": ["PUT", "GET"], "AllowedOrigins": ["https://*.example"], "AllowedHeaders": ["*"],
+         "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 3000}]})
+    status, headers, _ = ask(url, "OPTIONS", Access_Control_Request_Headers="content-type", **page)
+    headers = {k.lower(): v for k, v in headers.items()}
+    assert status == 200 and headers["access-control-allow-origin"] == "https://app.example"
+    assert headers["access-control-allow-methods"] == "PUT, GET" and headers["access-control-max-age"] == "3000"
+    status, _, body = ask(url, "OPTIONS", Origin="https://evil.test", Access_Control_Request_Method="PUT")
+    assert status == 403 and b"AccessForbidden" in body
+    signed = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+    status, headers, _ = ask(signed, "GET", Origin="https://app.example")
+    headers = {k.lower(): v for k, v in headers.items()}
+    assert status == 200 and headers["access-control-expose-headers"] == "ETag"
+    s3.delete_bucket_cors(Bucket=bucket)
+    with pytest.raises(ClientError) as error:
+        s3.get_bucket_cors(Bucket=bucket)
+    assert code(error) == ("NoSuchCORSConfiguration", 404)
+
+
+def test_a_configuration_that_was_damaged_on_its_way(s3, bucket):
+    with pytest.raises(ClientError) as error:
+        s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": []}, ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==")
+    assert code(error) == ("BadDigest", 400)

@@ -33,6 +33,12 @@ w::structure! { AccessControlTranslation ACCESS_CONTROL_TRANSLATION "AccessContr
     0 owner: OwnerOverride = w::m("Owner", OwnerOverride::SCHEMA).required(),
 } }
 
+static ALLOWED_HEADERS: w::Schema = w::Schema::list("AllowedHeaders", w::m("member", &w::STRING));
+
+static ALLOWED_METHODS: w::Schema = w::Schema::list("AllowedMethods", w::m("member", &w::STRING));
+
+static ALLOWED_ORIGINS: w::Schema = w::Schema::list("AllowedOrigins", w::m("member", &w::STRING));
+
 w::open_enum! { AnnotationDirective "AnnotationDirective" {
     Copy = "COPY",
     Exclude = "EXCLUDE",
@@ -137,6 +143,21 @@ w::open_enum! { BucketVersioningStatus "BucketVersioningStatus" {
 } }
 
 static BUCKETS: w::Schema = w::Schema::list("Buckets", w::m("member", &BUCKET).wire("Bucket"));
+
+w::structure! { CORSConfiguration CORS_CONFIGURATION "CORSConfiguration" {
+    0 cors_rules: Vec<CORSRule> = w::m("CORSRules", &CORS_RULES).wire("CORSRule").required().with(w::FLATTENED),
+} }
+
+w::structure! { CORSRule CORS_RULE "CORSRule" {
+    0 id: Option<String> = w::m("ID", &w::STRING),
+    1 allowed_headers: Option<Vec<String>> = w::m("AllowedHeaders", &ALLOWED_HEADERS).wire("AllowedHeader").with(w::FLATTENED),
+    2 allowed_methods: Vec<String> = w::m("AllowedMethods", &ALLOWED_METHODS).wire("AllowedMethod").required().with(w::FLATTENED),
+    3 allowed_origins: Vec<String> = w::m("AllowedOrigins", &ALLOWED_ORIGINS).wire("AllowedOrigin").required().with(w::FLATTENED),
+    4 expose_headers: Option<Vec<String>> = w::m("ExposeHeaders", &EXPOSE_HEADERS).wire("ExposeHeader").with(w::FLATTENED),
+    5 max_age_seconds: Option<i32> = w::m("MaxAgeSeconds", &w::INTEGER),
+} }
+
+static CORS_RULES: w::Schema = w::Schema::list("CORSRules", w::m("member", &CORS_RULE));
 
 w::structure! { Checksum CHECKSUM "Checksum" {
     0 checksum_crc32: Option<String> = w::m("ChecksumCRC32", &w::STRING),
@@ -457,6 +478,11 @@ w::structure! { Delete DELETE "Delete" {
     1 quiet: Option<bool> = w::m("Quiet", &w::BOOLEAN),
 } }
 
+w::structure! { DeleteBucketCorsInput DELETE_BUCKET_CORS_INPUT "DeleteBucketCorsRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
 w::structure! { DeleteBucketEncryptionInput DELETE_BUCKET_ENCRYPTION_INPUT "DeleteBucketEncryptionRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
@@ -663,6 +689,8 @@ w::open_enum! { ExpirationStatus "ExpirationStatus" {
     Disabled = "Disabled",
 } }
 
+static EXPOSE_HEADERS: w::Schema = w::Schema::list("ExposeHeaders", w::m("member", &w::STRING));
+
 w::structure! { FilterRule FILTER_RULE "FilterRule" {
     0 name: Option<FilterRuleName> = w::m("Name", FilterRuleName::SCHEMA),
     1 value: Option<String> = w::m("Value", &w::STRING),
@@ -693,6 +721,15 @@ w::structure! { GetBucketAclOutput GET_BUCKET_ACL_OUTPUT "GetBucketAclOutput" {
 } }
 
 w::structure! { GetBucketAclInput GET_BUCKET_ACL_INPUT "GetBucketAclRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
+w::structure! { GetBucketCorsOutput GET_BUCKET_CORS_OUTPUT "GetBucketCorsOutput" {
+    0 cors_rules: Option<Vec<CORSRule>> = w::m("CORSRules", &CORS_RULES).wire("CORSRule").with(w::FLATTENED),
+} }
+
+w::structure! { GetBucketCorsInput GET_BUCKET_CORS_INPUT "GetBucketCorsRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
@@ -1641,6 +1678,14 @@ w::structure! { PutBucketAclInput PUT_BUCKET_ACL_INPUT "PutBucketAclRequest" {
     10 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
+w::structure! { PutBucketCorsInput PUT_BUCKET_CORS_INPUT "PutBucketCorsRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 cors_configuration: CORSConfiguration = w::m("CORSConfiguration", &CORS_CONFIGURATION).wire("CORSConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
+    2 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
+    3 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
+    4 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
 w::structure! { PutBucketEncryptionInput PUT_BUCKET_ENCRYPTION_INPUT "PutBucketEncryptionRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
@@ -2151,6 +2196,8 @@ w::structure! { VersioningConfiguration VERSIONING_CONFIGURATION "VersioningConf
     1 status: Option<BucketVersioningStatus> = w::m("Status", BucketVersioningStatus::SCHEMA),
 } }
 
+w::structure! { DeleteBucketCorsOutput DELETE_BUCKET_CORS_OUTPUT "DeleteBucketCorsOutput" {} }
+
 w::structure! { DeleteBucketEncryptionOutput DELETE_BUCKET_ENCRYPTION_OUTPUT "DeleteBucketEncryptionOutput" {} }
 
 w::structure! { DeleteBucketOutput DELETE_BUCKET_OUTPUT "DeleteBucketOutput" {} }
@@ -2166,6 +2213,8 @@ w::structure! { DeletePublicAccessBlockOutput DELETE_PUBLIC_ACCESS_BLOCK_OUTPUT 
 pub type GetBucketNotificationConfigurationOutput = NotificationConfiguration;
 
 w::structure! { PutBucketAclOutput PUT_BUCKET_ACL_OUTPUT "PutBucketAclOutput" {} }
+
+w::structure! { PutBucketCorsOutput PUT_BUCKET_CORS_OUTPUT "PutBucketCorsOutput" {} }
 
 w::structure! { PutBucketEncryptionOutput PUT_BUCKET_ENCRYPTION_OUTPUT "PutBucketEncryptionOutput" {} }
 
@@ -2311,6 +2360,13 @@ w::operation! { DeleteBucket(DeleteBucketInput) -> DeleteBucketOutput = OP_DELET
     errors: &[],
 } }
 
+w::operation! { DeleteBucketCors(DeleteBucketCorsInput) -> DeleteBucketCorsOutput = OP_DELETE_BUCKET_CORS {
+    name: "DeleteBucketCors", method: "DELETE", uri: "/{Bucket}?cors", status: 204,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[],
+} }
+
 w::operation! { DeleteBucketEncryption(DeleteBucketEncryptionInput) -> DeleteBucketEncryptionOutput = OP_DELETE_BUCKET_ENCRYPTION {
     name: "DeleteBucketEncryption", method: "DELETE", uri: "/{Bucket}?encryption", status: 204,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2377,6 +2433,13 @@ w::operation! { GetBucketAccelerateConfiguration(GetBucketAccelerateConfiguratio
 w::operation! { GetBucketAcl(GetBucketAclInput) -> GetBucketAclOutput = OP_GET_BUCKET_ACL {
     name: "GetBucketAcl", method: "GET", uri: "/{Bucket}?acl", status: 200,
     result_wrapper: None, input_root: None, output_root: Some("AccessControlPolicy"), unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[],
+} }
+
+w::operation! { GetBucketCors(GetBucketCorsInput) -> GetBucketCorsOutput = OP_GET_BUCKET_CORS {
+    name: "GetBucketCors", method: "GET", uri: "/{Bucket}?cors", status: 200,
+    result_wrapper: None, input_root: None, output_root: Some("CORSConfiguration"), unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
 } }
@@ -2577,6 +2640,13 @@ w::operation! { PutBucketAcl(PutBucketAclInput) -> PutBucketAclOutput = OP_PUT_B
     errors: &[],
 } }
 
+w::operation! { PutBucketCors(PutBucketCorsInput) -> PutBucketCorsOutput = OP_PUT_BUCKET_CORS {
+    name: "PutBucketCors", method: "PUT", uri: "/{Bucket}?cors", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
+    errors: &[],
+} }
+
 w::operation! { PutBucketEncryption(PutBucketEncryptionInput) -> PutBucketEncryptionOutput = OP_PUT_BUCKET_ENCRYPTION {
     name: "PutBucketEncryption", method: "PUT", uri: "/{Bucket}?encryption", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2679,6 +2749,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_CREATE_BUCKET,
         &OP_CREATE_MULTIPART_UPLOAD,
         &OP_DELETE_BUCKET,
+        &OP_DELETE_BUCKET_CORS,
         &OP_DELETE_BUCKET_ENCRYPTION,
         &OP_DELETE_BUCKET_OWNERSHIP_CONTROLS,
         &OP_DELETE_BUCKET_POLICY,
@@ -2689,6 +2760,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_DELETE_PUBLIC_ACCESS_BLOCK,
         &OP_GET_BUCKET_ACCELERATE_CONFIGURATION,
         &OP_GET_BUCKET_ACL,
+        &OP_GET_BUCKET_CORS,
         &OP_GET_BUCKET_ENCRYPTION,
         &OP_GET_BUCKET_LIFECYCLE_CONFIGURATION,
         &OP_GET_BUCKET_LOCATION,
@@ -2717,6 +2789,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_LIST_OBJECTS_V2,
         &OP_LIST_PARTS,
         &OP_PUT_BUCKET_ACL,
+        &OP_PUT_BUCKET_CORS,
         &OP_PUT_BUCKET_ENCRYPTION,
         &OP_PUT_BUCKET_NOTIFICATION_CONFIGURATION,
         &OP_PUT_BUCKET_OWNERSHIP_CONTROLS,
@@ -2752,7 +2825,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("CreateBucketMetadataTableConfiguration", "POST", "/{Bucket}?metadataTable"),
     w::stub("CreateSession", "GET", "/{Bucket}?session"),
     w::stub("DeleteBucketAnalyticsConfiguration", "DELETE", "/{Bucket}?analytics"),
-    w::stub("DeleteBucketCors", "DELETE", "/{Bucket}?cors"),
     w::stub(
         "DeleteBucketIntelligentTieringConfiguration",
         "DELETE",
@@ -2768,7 +2840,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("DeleteObjectAnnotation", "DELETE", "/{Bucket}/{Key+}?annotation"),
     w::stub("GetBucketAbac", "GET", "/{Bucket}?abac"),
     w::stub("GetBucketAnalyticsConfiguration", "GET", "/{Bucket}?analytics"),
-    w::stub("GetBucketCors", "GET", "/{Bucket}?cors"),
     w::stub("GetBucketIntelligentTieringConfiguration", "GET", "/{Bucket}?intelligent-tiering"),
     w::stub("GetBucketInventoryConfiguration", "GET", "/{Bucket}?inventory"),
     w::stub("GetBucketLifecycle", "GET", "/{Bucket}?lifecycle"),
@@ -2789,7 +2860,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("PutBucketAbac", "PUT", "/{Bucket}?abac"),
     w::stub("PutBucketAccelerateConfiguration", "PUT", "/{Bucket}?accelerate"),
     w::stub("PutBucketAnalyticsConfiguration", "PUT", "/{Bucket}?analytics"),
-    w::stub("PutBucketCors", "PUT", "/{Bucket}?cors"),
     w::stub("PutBucketIntelligentTieringConfiguration", "PUT", "/{Bucket}?intelligent-tiering"),
     w::stub("PutBucketInventoryConfiguration", "PUT", "/{Bucket}?inventory"),
     w::stub("PutBucketLifecycle", "PUT", "/{Bucket}?lifecycle"),

@@ -343,6 +343,17 @@ pub fn incomplete_body() -> Error {
     )
 }
 
+pub fn cors(why: &str, method: &str, kind: &str) -> Error {
+    about(
+        Error::new(Kind::Denied, "AccessForbidden", format!("CORSResponse: {why}")).status(403),
+        About {
+            method: Some(method.to_owned()),
+            resource_type: Some(kind.to_owned()),
+            ..About::default()
+        },
+    )
+}
+
 pub fn no_acls() -> Error {
     Error::invalid("AccessControlListNotSupported", "The bucket does not allow ACLs")
 }

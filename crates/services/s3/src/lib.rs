@@ -15,8 +15,10 @@ mod complete;
 mod config;
 mod content;
 mod copy;
+mod cors;
 mod errors;
 mod head;
+mod integrity;
 mod list;
 mod notify;
 mod object;
@@ -37,6 +39,8 @@ pub fn service() -> Service {
     let service = Service::new(&api::SERVICE)
         .violations(errors::violations)
         .resource_policy(access::guard)
+        .cors(cors::answer)
+        .body_check(integrity::check)
         .task(notify::deliver())
         .resource(resources::bucket())
         .resource(resources::bucket_policy());
@@ -100,6 +104,9 @@ fn configurations(service: Service) -> Service {
         PutBucketPolicy "s3:PutBucketPolicy" policy::put,
         DeleteBucketPolicy "s3:DeleteBucketPolicy" policy::delete,
         GetBucketPolicyStatus "s3:GetBucketPolicyStatus" policy::status,
+        GetBucketCors "s3:GetBucketCORS" cors::get,
+        PutBucketCors "s3:PutBucketCORS" cors::put,
+        DeleteBucketCors "s3:PutBucketCORS" cors::delete,
         GetBucketEncryption "s3:GetEncryptionConfiguration" config::get_encryption,
         PutBucketEncryption "s3:PutEncryptionConfiguration" config::put_encryption,
         DeleteBucketEncryption "s3:PutEncryptionConfiguration" config::delete_encryption,

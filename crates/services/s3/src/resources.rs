@@ -2,6 +2,8 @@
 //! exactly what its owner may. A property that is not honoured is refused, never dropped.
 
 use serde_json::{Map, Value, json};
+
+use crate::state::{BUCKETS, BucketRecord, SCOPE};
 use sereno_api_s3 as api;
 use sereno_base::Region;
 use sereno_kernel::{Ctx, Error, ResourceRequest, ResourceState, ResourceType, Result};
@@ -11,6 +13,7 @@ const BUCKET_PROPERTIES: &[&str] = &[
     "AccessControl",
     "BucketEncryption",
     "BucketName",
+    "CorsConfiguration",
     "NotificationConfiguration",
     "OwnershipControls",
     "PublicAccessBlockConfiguration",
@@ -84,34 +87,29 @@ async fn create_bucket(ctx: Ctx, request: ResourceRequest) -> Result<ResourceSta
         ..api::CreateBucketInput::default()
     };
     // A second try of the same change adopts what the first one made; nothing else is taken over,
-    // though us-east-1 would let its owner create a bucket twice.
-    match tags_of(&ctx, &name).await? {
-        Some(tags) if tags.iter().any(|tag| is_ours(tag, &request)) => {}
+    // though us-east-1 would let its owner create a bucket twice. The bucket's record is asked, not
+    // an operation: a stack's caller may be allowed to create only.
+    match BUCKETS.get(ctx.store(), SCOPE, name.as_str()).await? {
+        Some(bucket) if is_ours(&bucket, &request) => configure(&ctx, &name, &request).await?,
         Some(_) => {
             return Err(Error::conflict("AlreadyExists", format!("{name} already exists")));
         }
         None => {
             ctx.call::<api::CreateBucket>(input).await?;
             crate::config::set_stack_tags(&ctx, &name, tags(&request)).await?;
+            if let Err(error) = configure(&ctx, &name, &request).await {
+                // A creation that fails leaves nothing behind.
+                let input = api::DeleteBucketInput { bucket: name, ..Default::default() };
+                let _ = crate::bucket::delete(ctx, input).await;
+                return Err(error);
+            }
         }
     }
-    configure(&ctx, &name, &request).await?;
     Ok(state(&ctx, &name))
 }
 
-/// `None`: there is no such bucket.
-async fn tags_of(ctx: &Ctx, name: &str) -> Result<Option<Vec<api::Tag>>> {
-    let input = api::GetBucketTaggingInput { bucket: name.to_owned(), ..Default::default() };
-    match ctx.call::<api::GetBucketTagging>(input).await {
-        Ok(found) => Ok(Some(found.tag_set)),
-        Err(error) if error.code() == "NoSuchBucket" => Ok(None),
-        Err(error) if error.code() == "NoSuchTagSet" => Ok(Some(Vec::new())),
-        Err(error) => Err(error),
-    }
-}
-
-fn is_ours(tag: &api::Tag, request: &ResourceRequest) -> bool {
-    tag.key == "aws:cloudformation:stack-id" && tag.value == request.stack_id
+fn is_ours(bucket: &BucketRecord, request: &ResourceRequest) -> bool {
+    bucket.tags.get("aws:cloudformation:stack-id") == Some(&request.stack_id)
 }
 
 async fn update_bucket(ctx: Ctx, request: ResourceRequest) -> Result<ResourceState> {
@@ -169,6 +167,22 @@ async fn configure(ctx: &Ctx, name: &str, request: &ResourceRequest) -> Result<(
                 let input =
                     api::DeleteBucketEncryptionInput { bucket: bucket(), ..Default::default() };
                 ctx.call::<api::DeleteBucketEncryption>(input).await?;
+            }
+        }
+    }
+    if let Some(wanted) = changed(request, "CorsConfiguration") {
+        match wanted {
+            Some(wanted) => {
+                let input = api::PutBucketCorsInput {
+                    bucket: bucket(),
+                    cors_configuration: cors(wanted),
+                    ..Default::default()
+                };
+                ctx.call::<api::PutBucketCors>(input).await?;
+            }
+            None => {
+                let input = api::DeleteBucketCorsInput { bucket: bucket(), ..Default::default() };
+                ctx.call::<api::DeleteBucketCors>(input).await?;
             }
         }
     }
@@ -266,6 +280,27 @@ fn rules_of(encryption: &Value) -> Vec<Value> {
             Value::Object(out)
         })
         .collect()
+}
+
+/// The template says `ExposedHeaders` and `MaxAge` where the API says otherwise.
+fn cors(wanted: &Value) -> api::CORSConfiguration {
+    let texts = |value: &Value| -> Option<Vec<String>> {
+        let list = value.as_array()?.iter();
+        Some(list.filter_map(|one| one.as_str().map(str::to_owned)).collect())
+    };
+    let rules = wanted["CorsRules"].as_array().into_iter().flatten();
+    let rules = rules.map(|rule| api::CORSRule {
+        id: rule["Id"].as_str().map(str::to_owned),
+        allowed_headers: texts(&rule["AllowedHeaders"]),
+        allowed_methods: texts(&rule["AllowedMethods"]).unwrap_or_default(),
+        allowed_origins: texts(&rule["AllowedOrigins"]).unwrap_or_default(),
+        expose_headers: texts(&rule["ExposedHeaders"]),
+        max_age_seconds: rule["MaxAge"]
+            .as_i64()
+            .or_else(|| rule["MaxAge"].as_str()?.parse().ok())
+            .and_then(|seconds| i32::try_from(seconds).ok()),
+    });
+    api::CORSConfiguration { cors_rules: rules.collect() }
 }
 
 fn notification(wanted: &Value) -> Result<api::NotificationConfiguration> {

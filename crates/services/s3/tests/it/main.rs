@@ -3,6 +3,7 @@
 mod events;
 mod listing;
 mod objects;
+mod stacks;
 mod uploads;
 
 use sereno_api_s3 as api;
