@@ -3,6 +3,7 @@
 mod client;
 mod data_dir;
 mod deploy;
+mod doctor;
 mod invoke;
 mod logs;
 mod package;
@@ -35,15 +36,24 @@ enum Command {
     Invoke(invoke::Options),
     /// Show a function's log.
     Logs(logs::Options),
+    /// Show what this machine has and what is missing.
+    Doctor(doctor::Options),
 }
 
+/// The sandbox starts this program again under this word, to fork from a process without threads.
+const JAIL: &str = "__jail";
+
 fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|word| word == JAIL) {
+        return sereno_sandbox::helper_main();
+    }
     let outcome = match Cli::parse().command {
         Command::Serve(options) => run(serve::serve(options)),
         Command::Up(options) => run(up::up(options)),
         Command::Deploy(options) => run(deploy::deploy(options)),
         Command::Invoke(options) => run(invoke::invoke(options)),
         Command::Logs(options) => run(logs::logs(options)),
+        Command::Doctor(options) => run(doctor::doctor(options)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,7 @@
 //! `sereno serve`: puts the parts together and listens.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use sereno_base::{AccountId, Region};
 use sereno_gateway::{Gateway, HyperClient, RootKeys};
 use sereno_kernel::Cloud;
+use sereno_sandbox::LocalSandbox;
 use sereno_store::{Blobs, Store};
 use sereno_store_local::{Durability, EngineKind};
 use tokio::net::TcpListener;
@@ -129,6 +130,7 @@ pub async fn serve(options: Options) -> Outcome {
         .server_key(server_key)
         .endpoint(endpoint.clone())
         .http(Arc::new(HyperClient))
+        .sandbox(Arc::new(sandbox(data.path())?))
         .exclusive_store();
     let cloud = services::register(builder, &store, server_key).build();
     cloud.start_tasks().await.map_err(|error| format!("cannot read the store: {error}"))?;
@@ -149,6 +151,19 @@ pub async fn serve(options: Options) -> Outcome {
     }
     run_until_stopped(gateway, listeners).await;
     cloud.flush_meter().await.map_err(|error| error.to_string())
+}
+
+/// What runs functions, with its files in the data folder and the interpreters of this user's PATH.
+pub fn sandbox(data: &Path) -> Result<LocalSandbox, String> {
+    let program = std::env::current_exe()
+        .map_err(|error| format!("cannot tell where this program is: {error}"))?;
+    let mut config = sereno_sandbox::Config::new(data.join("sandbox"), program);
+    if let Ok(path) = std::env::var("PATH") {
+        config.search_path = path;
+    }
+    config.home = std::env::var_os("HOME").map(PathBuf::from);
+    config.sdk = Some(data.join("sdk")).filter(|folder| folder.is_dir());
+    Ok(LocalSandbox::new(config))
 }
 
 /// Development keys let everyone in who can reach the port: only this machine may.

@@ -61,6 +61,11 @@ impl<'a> JsonReader<'a> {
         }
     }
 
+    /// Members by their model's names come from templates, where a scalar may be written as text or as itself.
+    fn from_template(&self) -> bool {
+        self.names == Names::Model
+    }
+
     fn is(&mut self, token: Token) -> Result<bool, ReadError> {
         Ok(self.scan.peek()? == token)
     }
@@ -121,9 +126,16 @@ impl Reader for JsonReader<'_> {
     }
 
     fn string(&mut self, m: &'static Member) -> Result<String, ReadError> {
-        match self.is(Token::String)? {
-            true => Ok(self.scan.string()?.into_owned()),
-            false => Err(self.wrong(m)),
+        match self.scan.peek()? {
+            Token::String => Ok(self.scan.string()?.into_owned()),
+            Token::Number if self.from_template() => Ok(self.scan.number()?.to_owned()),
+            Token::True if self.from_template() => {
+                self.scan.word("true").map(|()| "true".to_owned())
+            }
+            Token::False if self.from_template() => {
+                self.scan.word("false").map(|()| "false".to_owned())
+            }
+            _ => Err(self.wrong(m)),
         }
     }
 
@@ -142,6 +154,10 @@ impl Reader for JsonReader<'_> {
     }
 
     fn long(&mut self, m: &'static Member) -> Result<i64, ReadError> {
+        if self.from_template() && self.is(Token::String)? {
+            let text = self.scan.string()?;
+            return text.trim().parse().map_err(|_| converted("STRING_VALUE", m));
+        }
         if !self.is(Token::Number)? {
             return Err(self.wrong(m));
         }
@@ -160,8 +176,14 @@ impl Reader for JsonReader<'_> {
     fn double(&mut self, m: &'static Member) -> Result<f64, ReadError> {
         match self.scan.peek()? {
             Token::Number => self.scan.number()?.parse().map_err(|_| converted("NUMBER_VALUE", m)),
-            Token::String => text::special_double(&self.scan.string()?)
-                .ok_or_else(|| converted("STRING_VALUE", m)),
+            Token::String => {
+                let lenient = self.from_template();
+                let text = self.scan.string()?;
+                let plain = || text.trim().parse().ok().filter(|_| lenient);
+                text::special_double(&text)
+                    .or_else(plain)
+                    .ok_or_else(|| converted("STRING_VALUE", m))
+            }
             _ => Err(self.wrong(m)),
         }
     }
