@@ -294,7 +294,7 @@ impl Committer {
         } else if self.relaxed.is_some() {
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
-        answer(group.replies, written);
+        // Woken before they are answered: who has an answer finds no cache that is still asleep.
         match watched {
             Some(keys) => {
                 self.shared.watchers.touched(keys.iter().filter_map(|key| split(key).ok()));
@@ -303,6 +303,7 @@ impl Committer {
             None if self.shared.watchers.any() => self.shared.watchers.touched_all(),
             None => {}
         }
+        answer(group.replies, written);
     }
 
     fn publish(&self) -> Result<()> {
@@ -324,8 +325,8 @@ impl Committer {
         if let Err(error) = &cleared {
             self.failed = Some(error.clone());
         }
-        answer(vec![(reply, self.version)], cleared);
         self.shared.watchers.touched_all();
+        answer(vec![(reply, self.version)], cleared);
     }
 }
 

@@ -65,7 +65,8 @@ async fn main() {
         each("put if absent, neighbours", writers, seconds, move |writer, number| {
             let node = node.clone();
             async move {
-                let key = Key::new("shared", (number * writers + writer).to_be_bytes());
+                let shared = format!("shared by {writers}");
+                let key = Key::new(shared, (number * writers + writer).to_be_bytes());
                 let batch = Batch::new().check(key.clone(), Check::Absent);
                 node.commit(batch.with(Mutation::Put(key, vec![7; 300]))).await.expect("a commit");
             }

@@ -54,6 +54,10 @@ pub trait Store: Read + 'static {
     /// Resolves at a commit after this call that touches one of the keys. A key with an empty sort
     /// stands for its whole partition. It may also resolve without cause: read again, then watch
     /// again. To miss nothing, first watch, then read, then wait.
+    ///
+    /// The watches of this process are woken before the commit returns, so a cache that looks at
+    /// its [`Watch::is_woken`] before it is used is never older than an answer that was given here;
+    /// those of other processes soon after.
     fn watch(&self, keys: &[Key]) -> Watch;
 
     /// Removes everything. Transactions under way will conflict.

@@ -107,6 +107,13 @@ impl Watchers {
     }
 }
 
+impl Watch {
+    /// Whether it would resolve at once.
+    pub fn is_woken(&self) -> bool {
+        self.waiter.0.lock().unwrap_or_else(PoisonError::into_inner).woken
+    }
+}
+
 impl Future for Watch {
     type Output = ();
 
@@ -141,7 +148,9 @@ mod tests {
     use super::*;
 
     fn is_ready(watch: &mut Watch) -> bool {
-        Pin::new(watch).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        let ready = Pin::new(&mut *watch).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert_eq!(ready, watch.is_woken());
+        ready
     }
 
     #[test]

@@ -169,6 +169,25 @@ pub async fn a_watch_sees_a_partition(store: Shared) {
     timeout(SOON, watch).await.expect("woken");
 }
 
+/// Whoever has the answer of a commit finds its watches awake.
+pub async fn a_watch_wakes_before_the_answer(store: Shared) {
+    for round in 0..200 {
+        let watches = [key("a"), Key::new("p", "")].map(|key| store.watch(&[key]));
+        match round % 4 {
+            0 => store.clear().await.expect("clear"),
+            1 => {
+                let done: Result<(), StoreError> = transact!(&*store, |txn| {
+                    txn.get(&key("a")).await?;
+                    txn.put(key("a"), b"2".to_vec());
+                });
+                done.expect("commit");
+            }
+            _ => drop(store.commit(put("a", "1")).await.expect("put")),
+        }
+        assert!(watches.iter().all(crate::Watch::is_woken), "round {round}");
+    }
+}
+
 /// A consumer that watches, then reads, then waits, is never left waiting for what is there.
 pub async fn a_watch_misses_nothing(store: Shared) {
     const MESSAGES: u64 = 100;

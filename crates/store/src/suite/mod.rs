@@ -128,6 +128,7 @@ macro_rules! suite {
             concurrency: [
                 increments_add_up, sums_are_preserved, batches_exclude_each_other,
                 a_watch_sees_a_key, a_watch_sees_a_partition, a_watch_misses_nothing,
+                a_watch_wakes_before_the_answer,
             ],
             limiting: [
                 large_values_fit, long_keys_fit, what_is_too_large_is_refused,
