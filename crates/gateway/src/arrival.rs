@@ -31,7 +31,8 @@ pub fn origin(request: &HttpRequest, authority: Option<&str>, peer: SocketAddr) 
         host: bare.to_ascii_lowercase(),
         source_ip: peer.ip().to_string(),
         user_agent: request.header("user-agent").unwrap_or_default().to_owned(),
-        secure: false,
+        // What never leaves the machine cannot be read on the way: docs/decisions/0001-loopback-is-secure.md.
+        secure: peer.ip().is_loopback(),
         refusal: None,
     }
 }

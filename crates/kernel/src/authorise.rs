@@ -76,6 +76,9 @@ fn judge(
     let mut context = Context::new();
     principal.fill(&mut context);
     fill(&mut context, ctx, need, identity);
+    let named = need.resource.split(':').nth(4).and_then(|text| text.parse().ok());
+    let resource_account = guard.owner.or(named).unwrap_or(ctx.account());
+    context.set("aws:ResourceAccount", resource_account.to_string());
     let owner = guard.owner.map(|account| account.to_string());
     let request = Request {
         principal: &principal,
