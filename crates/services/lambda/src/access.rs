@@ -37,6 +37,7 @@ macro_rules! on_qualified {
 }
 
 on_function! {
+    invoke_async(InvokeAsyncInput) => "lambda:InvokeFunction";
     update_function_code(UpdateFunctionCodeInput) => "lambda:UpdateFunctionCode";
     publish_version(PublishVersionInput) => "lambda:PublishVersion";
     list_versions(ListVersionsByFunctionInput) => "lambda:ListVersionsByFunction";
@@ -54,6 +55,7 @@ on_function! {
 }
 
 on_qualified! {
+    invoke(InvokeInput) => "lambda:InvokeFunction";
     get_function(GetFunctionInput) => "lambda:GetFunction";
     get_function_configuration(GetFunctionConfigurationInput)
         => "lambda:GetFunctionConfiguration";

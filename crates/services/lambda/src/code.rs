@@ -6,13 +6,14 @@ use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use sereno_api_s3 as s3;
 use sereno_base::{Timestamp, base64_encode, hex, percent_encode};
-use sereno_kernel::{Ctx, Result};
+use sereno_kernel::sandbox::PackageError;
+use sereno_kernel::{Ctx, Error, Result};
 use sereno_store::write_blob;
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
-use crate::errors;
 use crate::state::{CodeRecord, FunctionRecord};
+use crate::{errors, invoke};
 
 /// AWS's limits: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 const ZIPPED_BYTES_MAX: usize = 50 << 20;
@@ -46,7 +47,22 @@ pub async fn accept(ctx: &Ctx, source: &Source<'_>) -> Result<CodeRecord> {
     let sha256 = base64_encode(&Sha256::digest(&bytes));
     let size_bytes = bytes.len() as u64;
     let blob = write_blob(ctx.blobs(), bytes).await?;
-    Ok(CodeRecord { blob, sha256, size_bytes })
+    let record = CodeRecord { blob, sha256, size_bytes };
+    unpack(ctx, &record).await?;
+    Ok(record)
+}
+
+/// Unpacks it now, so that the first invocation need not, and so that what cannot be unpacked is refused here.
+async fn unpack(ctx: &Ctx, record: &CodeRecord) -> Result<()> {
+    let Ok(sandbox) = ctx.sandbox() else { return Ok(()) };
+    match sandbox.prepare(invoke::package(ctx, record), UNZIPPED_BYTES_MAX).await {
+        Ok(_) => Ok(()),
+        Err(PackageError::Invalid(_)) => Err(errors::cannot_unzip()),
+        Err(PackageError::TooLarge { limit_bytes, .. }) => {
+            Err(errors::unzipped_too_large(limit_bytes))
+        }
+        Err(PackageError::Unavailable(why)) => Err(Error::unavailable(why)),
+    }
 }
 
 /// Reads it as the caller, who must be allowed to.

@@ -2,6 +2,8 @@
 //!
 //! Sentences: recorded on AWS in LocalStack's tests/aws/services/lambda_/*.snapshot.json.
 
+use sereno_api_lambda as api;
+use sereno_kernel::sandbox::{InvokeFailure, PackageError};
 use sereno_kernel::{Ctx, Error, Kind};
 use sereno_wire::{Violation, validation_message};
 
@@ -207,4 +209,86 @@ pub fn too_many_tags(max: usize) -> Error {
 /// What a template says that no parameter of Lambda's stands for.
 pub fn unsupported_property(kind: &str, property: &str) -> Error {
     invalid(format!("{kind}: Encountered unsupported property {property}"))
+}
+
+/// Recorded: test_lambda.py::test_large_payloads names the number; the sentence is in AWS's troubleshooting guide.
+pub fn request_too_large(length: usize, limit: usize, kind: &str) -> Error {
+    Error::invalid(
+        "RequestTooLargeException",
+        format!("{length} byte payload is too large for the {kind} invocation type (limit {limit} bytes)"),
+    )
+    .status(413)
+}
+
+/// Recorded: test_lambda.py::test_lambda_invoke_payload_encoding_error
+pub fn payload_not_json(why: &str, column: usize) -> Error {
+    Error::invalid(
+        "InvalidRequestContentException",
+        format!(
+            "Could not parse request body into json: Could not parse payload into json: {why}\n at [Source: \
+             REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: {column}]"
+        ),
+    )
+}
+
+pub fn client_context_too_large(length: usize, limit: usize) -> Error {
+    Error::invalid(
+        "InvalidRequestContentException",
+        format!(
+            "Client context must be no more than {limit} bytes when base64-encoded: it has {length}"
+        ),
+    )
+}
+
+pub fn client_context_not_base64() -> Error {
+    Error::invalid(
+        "InvalidRequestContentException",
+        "Client context must be a valid Base64-encoded JSON object.",
+    )
+}
+
+/// The role was usable when the function was made, and is not any more.
+pub fn role_cannot_be_assumed_now() -> Error {
+    Error::new(
+        Kind::Denied,
+        "AccessDeniedException",
+        "The role defined for the function cannot be assumed by Lambda.",
+    )
+    .status(403)
+}
+
+/// Why an invocation did not reach the function.
+pub fn cannot_invoke(runtime: &str, failure: InvokeFailure) -> Error {
+    match failure {
+        InvokeFailure::Throttled { reserved } => throttled(reserved),
+        InvokeFailure::Package(PackageError::Unavailable(why)) => Error::unavailable(why),
+        InvokeFailure::Package(_) => Error::new(
+            Kind::Invalid,
+            "InvalidZipFileException",
+            "Could not unzip the deployment package.",
+        )
+        .status(502),
+        InvokeFailure::CannotRun(why) => {
+            Error::new(Kind::Invalid, "InvalidRuntimeException", format!("{runtime}: {why}"))
+                .status(502)
+        }
+        InvokeFailure::Spec(error) => error,
+    }
+}
+
+/// Recorded: test_lambda.py::test_lambda_concurrency_block
+fn throttled(reserved: bool) -> Error {
+    let reason = if reserved {
+        api::ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded
+    } else {
+        api::ThrottleReason::ConcurrentInvocationLimitExceeded
+    };
+    Error::new(Kind::Throttled, "TooManyRequestsException", "Rate Exceeded.").detail(
+        api::TooManyRequestsException {
+            r#type: Some("User".to_owned()),
+            message: Some("Rate Exceeded.".to_owned()),
+            reason: Some(reason),
+            ..Default::default()
+        },
+    )
 }

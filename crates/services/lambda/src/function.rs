@@ -47,6 +47,9 @@ pub async fn create(
     configure(&mut record, &settings_of_create(&input))?;
     record.code = code::accept(&ctx, &source(&input.code)).await?;
     touch(&ctx, &mut record);
+    if let Ok(sandbox) = ctx.sandbox() {
+        sandbox.expect(&record.runtime);
+    }
     let head = HeadRecord {
         name: name.name.clone(),
         tags: input.tags.clone().unwrap_or_default(),

@@ -6,11 +6,14 @@
 mod access;
 mod account;
 mod alias;
+mod asynchronous;
 mod code;
 mod concurrency;
 mod configuration;
 mod errors;
 mod function;
+mod invoke;
+mod log_sink;
 mod names;
 mod permission;
 mod plane;
@@ -42,6 +45,8 @@ pub fn service() -> Service {
             function::update_configuration,
         )
         .on::<api::DeleteFunction>(access::delete_function, function::delete)
+        .on::<api::Invoke>(access::invoke, invoke::invoke)
+        .on::<api::InvokeAsync>(access::invoke_async, invoke::invoke_async)
         .on::<api::PublishVersion>(access::publish_version, version::publish)
         .on::<api::ListVersionsByFunction>(access::list_versions, version::list)
         .on::<api::CreateAlias>(access::create_alias, alias::create)
@@ -73,6 +78,7 @@ pub fn service() -> Service {
         .on::<api::UntagResource>(access::untag_resource, tag::remove)
         .resource_policy(move |ctx, arn| Arc::clone(&guards).guard(ctx, arn))
         .data_plane(plane::Plane)
+        .task(asynchronous::task_kind())
         .violations(errors::violations)
         .resource(resources::function())
         .resource(resources::version())

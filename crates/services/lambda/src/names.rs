@@ -4,7 +4,7 @@ use sereno_kernel::{Ctx, Result};
 use sereno_store::Read;
 
 use crate::errors;
-use crate::state::{self, ALIASES, AliasRecord, FunctionRecord};
+use crate::state::{self, ALIASES, FunctionRecord};
 
 pub const LATEST: &str = "$LATEST";
 
@@ -75,8 +75,6 @@ pub fn function_arn(ctx: &Ctx, name: &str, qualifier: Option<&str>) -> String {
 /// A version found by whatever the caller called it.
 pub struct Resolved {
     pub function: FunctionRecord,
-    /// The alias through which it was found.
-    pub alias: Option<AliasRecord>,
     /// As the caller named it, which is what the function sees as its own ARN.
     pub arn: String,
 }
@@ -92,7 +90,7 @@ pub async fn resolve<R: Read + ?Sized>(
     let qualifier = name.qualifier.as_deref().unwrap_or(LATEST);
     if qualifier == LATEST || qualifier.bytes().all(|byte| byte.is_ascii_digit()) {
         let function = state::version(ctx, read, &name.name, qualifier).await?;
-        return Ok(Resolved { function, alias: None, arn });
+        return Ok(Resolved { function, arn });
     }
     let alias = ALIASES.get(read, ctx.scope(), &(name.name.as_str(), qualifier)).await?;
     let missing = || errors::function_not_found(ctx, &name.name, Some(qualifier));
@@ -102,7 +100,7 @@ pub async fn resolve<R: Read + ?Sized>(
         _ => alias.version.as_str(),
     };
     let function = state::version(ctx, read, &name.name, version).await?;
-    Ok(Resolved { function, alias: Some(alias), arn })
+    Ok(Resolved { function, arn })
 }
 
 #[cfg(test)]

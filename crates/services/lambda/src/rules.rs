@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use sereno_api_lambda as api;
 use sereno_kernel::Result;
 
@@ -135,6 +136,43 @@ pub fn routing(
         return Err(errors::alias_weight_range(version));
     }
     Ok(Some((version.clone(), *weight)))
+}
+
+/// What a function is given: JSON of a bounded size; nothing at all stands for an empty object.
+pub fn check_payload(payload: Bytes, limit: usize, kind: &str) -> Result<Bytes> {
+    if payload.len() > limit {
+        return Err(errors::request_too_large(payload.len(), limit, kind));
+    }
+    if payload.is_empty() {
+        return Ok(Bytes::from_static(b"{}"));
+    }
+    match json_fault(&payload) {
+        None => Ok(payload),
+        Some((why, column)) => Err(errors::payload_not_json(&why, column)),
+    }
+}
+
+/// Why this is not JSON and at which column, in the words of AWS's parser.
+fn json_fault(bytes: &[u8]) -> Option<(String, usize)> {
+    if serde_json::from_slice::<&serde_json::value::RawValue>(bytes).is_ok() {
+        return None;
+    }
+    let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
+    let first = bytes.get(start).copied().unwrap_or(b' ');
+    if let Err(error) = std::str::from_utf8(bytes)
+        && error.valid_up_to() > start
+    {
+        let at = error.valid_up_to();
+        return Some((format!("Invalid UTF-8 start byte 0x{:x}", bytes[at]), at + 2));
+    }
+    let shown = if first.is_ascii_graphic() {
+        format!("'{}' (code {first})", char::from(first))
+    } else {
+        format!("(CTRL-CHAR, code {first})")
+    };
+    let expected = "JSON String, Number, Array, Object or token 'null', 'true' or 'false'";
+    let why = format!("Unexpected character ({shown}): expected a valid value ({expected})");
+    Some((why, start + 1))
 }
 
 #[cfg(test)]

@@ -1,0 +1,263 @@
+//! Running functions: the request's rules, the function's description for the sandbox, the answer.
+//! <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
+//!
+//! Invariants: what a caller sends is checked before anything runs; the description of a function (with credentials) is
+//! made only when an instance must be started, so a warm invocation reads two records and nothing else.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sereno_api_lambda as api;
+use sereno_base::{base64_decode, base64_encode, hex};
+use sereno_kernel::sandbox::{
+    ConcurrencyLimits, FunctionError, FunctionId, FunctionSpec, InvokeFailure, InvokeReply,
+    InvokeRequest, Logging, Package, SpecSource,
+};
+use sereno_kernel::{Ctx, Result};
+use sereno_store::read_blob;
+
+use crate::asynchronous::{self, EventRecord};
+use crate::concurrency::ACCOUNT_CONCURRENCY;
+use crate::log_sink::FunctionLog;
+use crate::names::{FunctionName, Resolved, resolve};
+use crate::state::{CodeRecord, FunctionRecord, HEADS};
+use crate::{errors, rules};
+
+/// Recorded: test_lambda.py::test_large_payloads; the quotas page for events.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+pub const REQUEST_BYTES_MAX: usize = 6_291_456;
+pub const EVENT_BYTES_MAX: usize = 1_048_576;
+const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
+/// Packages over this are refused when they are made.
+const PACKAGE_BYTES_MAX: usize = 262_144_000;
+const PRINCIPAL: &str = "lambda.amazonaws.com";
+
+pub async fn invoke(ctx: Ctx, input: api::InvokeInput) -> Result<api::InvokeOutput> {
+    if input.durable_execution_name.is_some() {
+        return Err(errors::not_honoured("DurableExecutionName"));
+    }
+    if input.tenant_id.is_some() {
+        return Err(errors::not_honoured("TenantId"));
+    }
+    let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
+    let ctx = name.place(&ctx);
+    let payload = input.payload.unwrap_or_default();
+    match input.invocation_type.unwrap_or(api::InvocationType::RequestResponse) {
+        api::InvocationType::Event => {
+            event(&ctx, &name, payload, input.client_context.as_deref()).await?;
+            Ok(api::InvokeOutput { status_code: Some(202), ..Default::default() })
+        }
+        api::InvocationType::DryRun => {
+            resolve(&ctx, ctx.store(), &name, chance(&ctx)).await?;
+            Ok(api::InvokeOutput { status_code: Some(204), ..Default::default() })
+        }
+        _ => {
+            let context = input.client_context.as_deref();
+            let tail = input.log_type == Some(api::LogType::Tail);
+            request_response(&ctx, &name, payload, context, tail).await
+        }
+    }
+}
+
+async fn request_response(
+    ctx: &Ctx,
+    name: &FunctionName,
+    payload: Bytes,
+    client_context: Option<&str>,
+    tail: bool,
+) -> Result<api::InvokeOutput> {
+    let payload = rules::check_payload(payload, REQUEST_BYTES_MAX, "RequestResponse")?;
+    let found = resolve(ctx, ctx.store(), name, chance(ctx)).await?;
+    let mut invocation = Invocation::new(ctx, payload);
+    invocation.client_context = client_context.map(decode_context).transpose()?;
+    invocation.tail = tail;
+    let reply = run(ctx, &found, invocation).await?;
+    Ok(api::InvokeOutput {
+        status_code: Some(200),
+        function_error: reply.error.map(|error| match error {
+            FunctionError::Handled => "Handled".to_owned(),
+            FunctionError::Unhandled => "Unhandled".to_owned(),
+        }),
+        log_result: tail.then(|| base64_encode(&reply.log_tail)),
+        payload: Some(reply.payload),
+        executed_version: Some(found.function.version),
+        ..Default::default()
+    })
+}
+
+/// Accepts an event: it is kept before it is answered, and then handled until done.
+pub async fn event(
+    ctx: &Ctx,
+    name: &FunctionName,
+    payload: Bytes,
+    client_context: Option<&str>,
+) -> Result<()> {
+    let payload = rules::check_payload(payload, EVENT_BYTES_MAX, "Event")?;
+    resolve(ctx, ctx.store(), name, chance(ctx)).await?;
+    let record = EventRecord {
+        name: name.name.clone(),
+        qualifier: name.qualifier.clone(),
+        request_id: ctx.request_id().to_string(),
+        trace_id: trace_id(ctx),
+        payload,
+        client_context: client_context.map(decode_context).transpose()?,
+        created_ms: ctx.now().millis(),
+        attempts: 0,
+    };
+    asynchronous::accept(ctx, &record).await
+}
+
+/// The old form of an event: <https://docs.aws.amazon.com/lambda/latest/api/API_InvokeAsync.html>
+pub async fn invoke_async(
+    ctx: Ctx,
+    input: api::InvokeAsyncInput,
+) -> Result<api::InvokeAsyncOutput> {
+    let name = FunctionName::parse(&input.function_name);
+    let ctx = name.place(&ctx);
+    let payload = input.invoke_args.collect(EVENT_BYTES_MAX + 1).await;
+    let payload = payload
+        .map_err(|_| errors::request_too_large(EVENT_BYTES_MAX + 1, EVENT_BYTES_MAX, "Event"))?;
+    event(&ctx, &name, payload, None).await?;
+    Ok(api::InvokeAsyncOutput { status: Some(202) })
+}
+
+/// One run of a function, whoever asked for it.
+pub struct Invocation {
+    pub request_id: String,
+    pub payload: Bytes,
+    pub client_context: Option<String>,
+    pub trace_id: String,
+    pub tail: bool,
+}
+
+impl Invocation {
+    pub fn new(ctx: &Ctx, payload: Bytes) -> Invocation {
+        Invocation {
+            request_id: ctx.request_id().to_string(),
+            payload,
+            client_context: None,
+            trace_id: trace_id(ctx),
+            tail: false,
+        }
+    }
+}
+
+/// Has the sandbox run it. An error here means that the function has not seen the event.
+pub async fn run(ctx: &Ctx, found: &Resolved, invocation: Invocation) -> Result<InvokeReply> {
+    let reply = try_run(ctx, found, invocation).await?;
+    reply.map_err(|failure| errors::cannot_invoke(&found.function.runtime, failure))
+}
+
+/// As `run`, with the sandbox's own reasons.
+pub async fn try_run(
+    ctx: &Ctx,
+    found: &Resolved,
+    invocation: Invocation,
+) -> Result<Result<InvokeReply, InvokeFailure>> {
+    let function = &found.function;
+    let head = HEADS.get(ctx.store(), ctx.scope(), function.name.as_str()).await?;
+    let reserved = head.map(|head| head.reserved_concurrency).unwrap_or_default();
+    let id = FunctionId {
+        account: ctx.account(),
+        region: ctx.region(),
+        name: function.name.clone(),
+        version: function.version.clone(),
+        revision: function.revision_id.clone(),
+    };
+    let request = InvokeRequest {
+        request_id: invocation.request_id,
+        payload: invocation.payload,
+        invoked_function_arn: found.arn.clone(),
+        client_context: invocation.client_context,
+        cognito_identity: None,
+        trace_id: invocation.trace_id,
+        tail: invocation.tail,
+        stream: None,
+        limits: ConcurrencyLimits {
+            function: u32::try_from(reserved).ok(),
+            account_unreserved: u32::try_from(ACCOUNT_CONCURRENCY).ok(),
+        },
+    };
+    let reply = ctx.sandbox()?.invoke(id, request, spec_source(ctx, function)).await;
+    if let Ok(reply) = &reply {
+        let billed_ms = i64::try_from(reply.billed_ms).unwrap_or(i64::MAX);
+        ctx.meter("lambda", "Invocations", 1);
+        ctx.meter(
+            "lambda",
+            "BilledMegabyteMs",
+            billed_ms.saturating_mul(i64::from(function.memory_mb)),
+        );
+    }
+    Ok(reply)
+}
+
+/// Describes the function when, and only when, an instance must be started.
+fn spec_source(ctx: &Ctx, function: &FunctionRecord) -> SpecSource {
+    let (ctx, function) = (ctx.clone(), function.clone());
+    Box::new(move || Box::pin(async move { spec(&ctx, function).await }))
+}
+
+async fn spec(ctx: &Ctx, function: FunctionRecord) -> Result<FunctionSpec> {
+    // AWS names the session after the function; a function's `GetCallerIdentity` shows it.
+    let (caller, credentials) = ctx
+        .assume(&function.role, &function.name, PRINCIPAL)
+        .await
+        .map_err(|_| errors::role_cannot_be_assumed_now())?;
+    let sink = FunctionLog::new(ctx.as_caller(caller), function.log_group.clone());
+    Ok(FunctionSpec {
+        code: package(ctx, &function.code),
+        layers: Vec::new(),
+        credentials,
+        endpoint: ctx.server_endpoint().to_owned(),
+        memory_mb: function.memory_mb,
+        timeout_ms: u64::from(function.timeout_s) * 1000,
+        ephemeral_storage_mb: function.ephemeral_storage_mb,
+        architecture: function.architecture,
+        initialization_type: "on-demand".to_owned(),
+        internet: true,
+        logging: Logging {
+            group: function.log_group,
+            json: function.log_format == "JSON",
+            application_level: function.application_log_level,
+            system_level: function.system_log_level,
+            sink: Arc::new(sink),
+        },
+        runtime: function.runtime,
+        handler: function.handler,
+        environment: function.environment,
+    })
+}
+
+/// A deployment package as the sandbox knows it: by its content's hash, read only if it is not unpacked yet.
+pub fn package(ctx: &Ctx, code: &CodeRecord) -> Package {
+    let sha256 = base64_decode(&code.sha256).map(|bytes| hex(&bytes)).unwrap_or_default();
+    let (ctx, blob) = (ctx.clone(), code.blob.clone());
+    Package {
+        sha256,
+        fetch: Arc::new(move || {
+            let (ctx, blob) = (ctx.clone(), blob.clone());
+            Box::pin(async move { Ok(read_blob(ctx.blobs(), &blob, PACKAGE_BYTES_MAX).await?) })
+        }),
+    }
+}
+
+/// Chooses between the versions of a weighted alias.
+pub fn chance(ctx: &Ctx) -> f64 {
+    // 53 bits: every value of 0..1 that the mantissa can hold is as likely as the others.
+    (ctx.random_u64() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn trace_id(ctx: &Ctx) -> String {
+    let mut random = [0; 20];
+    ctx.fill_random(&mut random);
+    let (root, parent) = random.split_at(12);
+    format!("Root=1-{:08x}-{};Parent={};Sampled=0", ctx.now().secs(), hex(root), hex(parent))
+}
+
+fn decode_context(text: &str) -> Result<String> {
+    if text.len() > CLIENT_CONTEXT_BYTES_MAX {
+        return Err(errors::client_context_too_large(text.len(), CLIENT_CONTEXT_BYTES_MAX));
+    }
+    let decoded = base64_decode(text).and_then(|bytes| String::from_utf8(bytes).ok());
+    decoded.ok_or_else(errors::client_context_not_base64)
+}
