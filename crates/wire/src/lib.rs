@@ -13,6 +13,7 @@ mod macros;
 pub mod body;
 pub mod cbor;
 mod describe;
+pub mod eventstream;
 pub mod field;
 pub mod json;
 mod pattern;

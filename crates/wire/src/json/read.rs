@@ -62,7 +62,7 @@ impl<'a> JsonReader<'a> {
     }
 
     /// Members by their model's names come from templates, where a scalar may be written as text or as itself.
-    fn from_template(&self) -> bool {
+    fn is_template(&self) -> bool {
         self.names == Names::Model
     }
 
@@ -128,11 +128,9 @@ impl Reader for JsonReader<'_> {
     fn string(&mut self, m: &'static Member) -> Result<String, ReadError> {
         match self.scan.peek()? {
             Token::String => Ok(self.scan.string()?.into_owned()),
-            Token::Number if self.from_template() => Ok(self.scan.number()?.to_owned()),
-            Token::True if self.from_template() => {
-                self.scan.word("true").map(|()| "true".to_owned())
-            }
-            Token::False if self.from_template() => {
+            Token::Number if self.is_template() => Ok(self.scan.number()?.to_owned()),
+            Token::True if self.is_template() => self.scan.word("true").map(|()| "true".to_owned()),
+            Token::False if self.is_template() => {
                 self.scan.word("false").map(|()| "false".to_owned())
             }
             _ => Err(self.wrong(m)),
@@ -154,7 +152,7 @@ impl Reader for JsonReader<'_> {
     }
 
     fn long(&mut self, m: &'static Member) -> Result<i64, ReadError> {
-        if self.from_template() && self.is(Token::String)? {
+        if self.is_template() && self.is(Token::String)? {
             let text = self.scan.string()?;
             return text.trim().parse().map_err(|_| converted("STRING_VALUE", m));
         }
@@ -177,7 +175,7 @@ impl Reader for JsonReader<'_> {
         match self.scan.peek()? {
             Token::Number => self.scan.number()?.parse().map_err(|_| converted("NUMBER_VALUE", m)),
             Token::String => {
-                let lenient = self.from_template();
+                let lenient = self.is_template();
                 let text = self.scan.string()?;
                 let plain = || text.trim().parse().ok().filter(|_| lenient);
                 text::special_double(&text)

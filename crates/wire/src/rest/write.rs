@@ -7,7 +7,8 @@ use super::{Language, has_document};
 use crate::body::{Body, HeaderName, HeaderValue, HttpResponse};
 use crate::json::{JsonWriter, Names};
 use crate::schema::{
-    JSON_VALUE, Kind, Location, Member, OperationSchema, PAYLOAD, Schema, TimestampFormat,
+    EVENT_STREAM, JSON_VALUE, Kind, Location, Member, OperationSchema, PAYLOAD, Schema,
+    TimestampFormat,
 };
 use crate::shape::{Document, Writer};
 use crate::text;
@@ -300,7 +301,11 @@ impl Writer for RestWriter {
 
     fn stream(&mut self, m: &'static Member, value: &Body) {
         if self.depth == 0 && m.is(PAYLOAD) {
-            return self.body("application/octet-stream", value.clone());
+            let kind = match m.is(EVENT_STREAM) {
+                true => crate::eventstream::CONTENT_TYPE,
+                false => "application/octet-stream",
+            };
+            return self.body(kind, value.clone());
         }
         if let Some(w) = self.inner() {
             w.stream(m, value);
