@@ -99,6 +99,9 @@ pub fn refuse_config(
 /// Whether the role can be assumed by CloudFormation; the right to pass it was judged before.
 pub async fn pass_role(ctx: &Ctx, role: Option<&str>) -> Result<()> {
     let Some(role) = role else { return Ok(()) };
+    if Arn::parse(role).and_then(|arn| arn.account_id()) != Some(ctx.account()) {
+        return Err(errors::validation("Cross-account pass role is not allowed."));
+    }
     match ctx.as_role(role, "AWSCloudFormation", "cloudformation.amazonaws.com").await {
         Ok(_) => Ok(()),
         Err(error) if error.is_transient() => Err(error),
