@@ -1,9 +1,9 @@
 //! The kernel's [`Identities`]: who holds which key, and what may they do. Asked for every request.
 //!
 //! Invariants
-//! - What is kept in memory belongs to one generation of an account; the generation is read from the store
-//!   for every question. So a key that is deleted or a policy that is detached is gone with the next request,
-//!   on every node.
+//! - What is kept in memory belongs to one generation of an account, whose counter is watched: before it is used
+//!   the watch is looked at. So a key that is deleted or a policy that is detached is gone with the next request
+//!   on this node, and soon after on others ([`Store::watch`]).
 //! - What cannot be read is no permission, and no identity.
 //! - A session whose role or user is gone, or was made anew under the same name, is invalid.
 
@@ -16,13 +16,13 @@ use sereno_kernel::{
     IdentityPolicies, Kind, Result, RoleInfo, RoleSession, User, derive_key,
 };
 use sereno_policy::validate::{self, IdentityKind};
-use sereno_policy::{Context, Policies, Policy, Principal, Request, ResourceRule, decide, denied};
-use sereno_store::{Read, Scope, Store};
+use sereno_policy::{Context, Policies, Principal, Request, ResourceRule, decide, denied};
+use sereno_store::{Scope, Store, Watch};
 
-use crate::rules::PolicyArn;
+use crate::held::{boundary, collect, managed_policy};
 use crate::session::{Sealer, SessionRecord};
-use crate::state::{self, GrantsRecord, RoleRecord, UserRecord};
-use crate::{key, managed, trust};
+use crate::state::{self, RoleRecord, UserRecord};
+use crate::{key, trust};
 
 /// How long a service may use a role before it must ask again.
 const SERVICE_SESSION_S: i64 = 12 * 3_600;
@@ -34,7 +34,7 @@ pub struct Directory {
     store: Arc<dyn Store>,
     access_key_secret: [u8; 32],
     sealer: Sealer,
-    accounts: Mutex<HashMap<AccountId, Arc<Known>>>,
+    accounts: Mutex<HashMap<AccountId, (Arc<Known>, Watch)>>,
 }
 
 /// What is known of an account in one generation.
@@ -46,6 +46,18 @@ struct Known {
     policies: Remembered<Arc<IdentityPolicies>>,
     /// Ids of users that exist.
     users: Remembered<()>,
+}
+
+impl Known {
+    fn new(generation: u64) -> Known {
+        Known {
+            generation,
+            keys: Remembered::new(),
+            roles: Remembered::new(),
+            policies: Remembered::new(),
+            users: Remembered::new(),
+        }
+    }
 }
 
 struct Remembered<T>(RwLock<HashMap<String, T>>);
@@ -82,23 +94,30 @@ impl Directory {
     }
 
     async fn known(&self, account: AccountId) -> Result<Arc<Known>> {
+        if let Some(known) = self.current(account) {
+            return Ok(known);
+        }
         let scope = Scope::new(account, None);
+        // First watch, then read: a change in between wakes the watch.
+        let watch = self.store.watch(&[state::generation_key(scope)]);
         let generation = state::generation(self.store.as_ref(), scope).await?;
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        match accounts.get(&account) {
-            Some(known) if known.generation == generation => Ok(Arc::clone(known)),
-            _ => {
-                let known = Arc::new(Known {
-                    generation,
-                    keys: Remembered::new(),
-                    roles: Remembered::new(),
-                    policies: Remembered::new(),
-                    users: Remembered::new(),
-                });
-                accounts.insert(account, Arc::clone(&known));
-                Ok(known)
-            }
+        let known = match accounts.remove(&account) {
+            Some((known, _)) if known.generation == generation => known,
+            _ => Arc::new(Known::new(generation)),
+        };
+        // Whoever invents access keys invents accounts: those without anything in them are not remembered.
+        if generation > 0 {
+            accounts.insert(account, (Arc::clone(&known), watch));
         }
+        Ok(known)
+    }
+
+    /// What is known and has not changed since.
+    fn current(&self, account: AccountId) -> Option<Arc<Known>> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, watch) = accounts.get(&account)?;
+        (!watch.is_woken()).then(|| Arc::clone(known))
     }
 
     /// A lasting key of a user.
@@ -432,63 +451,4 @@ fn role_arn(text: &str) -> Option<(AccountId, String, String)> {
     let rest = arn.resource.strip_prefix("role")?;
     let (path, name) = rest.rsplit_once('/').filter(|_| rest.starts_with('/'))?;
     Some((arn.account_id()?, format!("{path}/"), name.to_owned()))
-}
-
-/// Adds everything that an entity holds. What cannot be read is an error: it might have held a deny.
-async fn collect<R: Read + ?Sized>(
-    read: &R,
-    scope: Scope,
-    grants: &GrantsRecord,
-    into: &mut Vec<Arc<Policy>>,
-) -> Result<()> {
-    for document in grants.inline.values() {
-        let policy = validate::identity(document, IdentityKind::Inline);
-        into.push(Arc::new(policy.map_err(|e| Error::internal(format!("a kept policy: {e}")))?));
-    }
-    for arn in &grants.attached {
-        match managed_policy(read, scope, arn).await? {
-            Some(policy) => into.push(policy),
-            // Policies of service-linked roles: only their names are known, so they allow nothing.
-            None if PolicyArn::parse(arn)?.account.is_none() => {}
-            None => return Err(Error::internal(format!("{arn} is attached and does not exist"))),
-        }
-    }
-    Ok(())
-}
-
-/// The default version of a managed policy.
-async fn managed_policy<R: Read + ?Sized>(
-    read: &R,
-    scope: Scope,
-    arn: &str,
-) -> Result<Option<Arc<Policy>>> {
-    let parsed = PolicyArn::parse(arn)?;
-    if parsed.account.is_none() {
-        return Ok(managed::find(&parsed).map(|p| Arc::clone(&p.policy)));
-    }
-    let found = state::POLICIES.get(read, scope, &state::key(&parsed.name)).await?;
-    let Some(policy) = found.filter(|p| p.path == parsed.path) else { return Ok(None) };
-    let version = policy.versions.iter().find(|v| v.number == policy.default_version);
-    let Some(version) = version else { return Ok(None) };
-    match validate::identity(&version.document, IdentityKind::Inline) {
-        Ok(policy) => Ok(Some(Arc::new(policy))),
-        Err(e) => Err(Error::internal(format!("a kept policy: {e}"))),
-    }
-}
-
-/// A boundary that is gone bounds everything.
-async fn boundary<R: Read + ?Sized>(
-    read: &R,
-    scope: Scope,
-    arn: Option<&str>,
-) -> Result<Option<Arc<Policy>>> {
-    let Some(arn) = arn else { return Ok(None) };
-    match managed_policy(read, scope, arn).await? {
-        Some(policy) => Ok(Some(policy)),
-        None => {
-            let nothing = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}"#;
-            let policy = validate::identity(nothing, IdentityKind::Inline);
-            policy.map(|p| Some(Arc::new(p))).map_err(|e| Error::internal(e.to_string()))
-        }
-    }
 }

@@ -16,6 +16,7 @@ mod errors;
 #[cfg(test)]
 mod golden;
 mod group;
+mod held;
 mod ids;
 mod inline;
 mod key;

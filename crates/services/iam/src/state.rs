@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use sereno_base::{AccountId, Timestamp, arn};
 use sereno_kernel::Result;
-use sereno_store::{Counter, Read, Record, Scope, Table, Write, record};
+use sereno_store::{Counter, Key, Read, Record, Scope, Table, Write, record};
 
 record! {
     pub struct TagRecord {
@@ -154,6 +154,11 @@ const GENERATION_KEY: &str = "account";
 /// Says that something of this account has changed.
 pub fn touch<W: Write + ?Sized>(write: &mut W, scope: Scope) {
     GENERATION.add(write, scope, GENERATION_KEY, 1);
+}
+
+/// What to watch for any change of the account.
+pub fn generation_key(scope: Scope) -> Key {
+    GENERATION.key(scope, GENERATION_KEY)
 }
 
 /// A number that moves with every change of the account.
