@@ -22,12 +22,21 @@ pub fn unfold(work: &Path) -> io::Result<PathBuf> {
         let file = folder.join(name);
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent)?;
+            open_to_all(parent, 0o755)?;
         }
-        fs::write(file, content)?;
+        fs::write(&file, content)?;
+        open_to_all(&file, 0o644)?;
     }
     fs::create_dir_all(folder.join(SDK_FOLDER))?;
+    open_to_all(&folder, 0o755)?;
     fs::write(folder.join("complete"), "")?;
     Ok(folder)
+}
+
+/// Functions run as another user, whatever this process's umask is.
+fn open_to_all(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 fn version() -> String {

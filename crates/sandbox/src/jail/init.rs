@@ -6,13 +6,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::CWD;
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount, mount_bind_recursive,
-    mount_change, move_mount, unmount,
+    MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount, mount_change,
+    move_mount, unmount,
 };
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, Signal, WaitOptions, pivot_root, set_dumpable_behavior,
@@ -33,7 +33,9 @@ const FILES_PER_TMP_MB: u64 = 64;
 
 pub struct Init {
     pub control: OwnedFd,
-    pub root: PathBuf,
+    /// A copy of the read-only tree, not mounted anywhere yet. A path would not do: it leads through the server's data
+    /// folder, which the user that this process becomes may not enter.
+    pub root: OwnedFd,
     pub identity: Identity,
     pub filters: Vec<Vec<u8>>,
     /// Files of our control groups; writing `0` joins them.
@@ -43,7 +45,7 @@ pub struct Init {
 impl Init {
     /// Runs until the helper goes or says so. Called in a new process in new namespaces.
     pub fn run(mut self) -> ! {
-        let mut keep = vec![self.control.as_raw_fd()];
+        let mut keep = vec![self.control.as_raw_fd(), self.root.as_raw_fd()];
         keep.extend(self.join.iter().map(AsRawFd::as_raw_fd));
         sys::close_all_except(&keep);
         let outcome = self.prepare().and_then(|()| {
@@ -80,9 +82,9 @@ impl Init {
 
     fn enter_root(&self) -> io::Result<()> {
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-        // Onto itself: copies made for this namespace are locked and could not become the root.
-        mount_bind_recursive(&self.root, &self.root)?;
-        rustix::process::chdir(&self.root)?;
+        // Any folder that every system has: what it shows goes with the old root.
+        move_mount(&self.root, "", CWD, "/usr", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        rustix::process::fchdir(&self.root)?;
         let proc_flags =
             MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
         mount("proc", "proc", "proc", proc_flags, None)

@@ -79,14 +79,13 @@ impl Slot {
             Some(ANSWER_TIME_MAX),
         )?;
         let join = cgroup.join_files()?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_RECURSIVE;
+        let tree = open_tree(CWD, root.1, flags)?;
         let Some(child) = sys::process_clone(namespaces)? else {
-            let init = Init {
-                join,
-                control: theirs,
-                root: root.1.to_owned(),
-                identity,
-                filters: filters.to_vec(),
-            };
+            let init =
+                Init { join, control: theirs, root: tree, identity, filters: filters.to_vec() };
             init.run()
         };
         let slot = Slot {
