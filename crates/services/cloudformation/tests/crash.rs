@@ -13,68 +13,96 @@ const TEMPLATE: &str = r#"{"Resources": {
     "C": {"Type": "Test::Unit::Thing", "Properties": {"Value": {"Fn::GetAtt": ["B", "Arn"]}}}},
     "Outputs": {"O": {"Value": {"Ref": "C"}, "Export": {"Name": "o"}}}}"#;
 
-/// Runs an operation, kills the process after it has worked for `steps` polls, and starts another on the same data.
-async fn killed_after(steps: u32, change: &str, expected: &str, left: usize) -> bool {
+/// The operation that is cut off, and what must have become of it in the end.
+struct Case {
+    template: String,
+    /// Another template, `delete`, or nothing: then the creation itself is cut off.
+    then: String,
+    status: &'static str,
+    left: usize,
+}
+
+/// Runs the operation, ends the process after it had its turn `steps` times, and starts another on the same data.
+/// Says whether the operation was over before that.
+async fn cut_off_after(steps: u32, case: &Case) -> bool {
     let (store, things) = (MemoryStore::new(), Shared::default());
-    let mut finished = false;
-    {
-        let runtime = std::thread::scope(|scope| {
-            scope.spawn(|| first_life(&store, &things, steps, change)).join().unwrap()
-        });
-        finished |= runtime;
-    }
+    let first = || first_life(&store, &things, steps, case);
+    let (finished, id) = std::thread::scope(|scope| scope.spawn(first).join().unwrap());
     let world = World::on(&store, &things).await;
-    assert_eq!(world.ended("shop").await, expected, "{steps}: {:#?}", world.events("shop").await);
-    assert_eq!(world.count(), left, "after {steps} steps: {:?}", things.lock().unwrap().log);
+    assert_eq!(world.ended(&id).await, case.status, "{steps}: {:#?}", world.events(&id).await);
     let log = things.lock().unwrap().log.clone();
+    assert_eq!(world.count(), case.left, "after {steps} steps: {log:?}");
     let creations = log.iter().filter(|it| it.starts_with("create B")).count();
-    assert_eq!(creations, 1, "{log:?}");
+    assert_eq!(creations, 1, "after {steps} steps: {log:?}");
     finished
 }
 
 /// A life that ends in the middle: its runtime is dropped with everything that runs on it.
-fn first_life(store: &MemoryStore, things: &Shared, steps: u32, change: &str) -> bool {
+fn first_life(store: &MemoryStore, things: &Shared, steps: u32, case: &Case) -> (bool, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let world = World::on(store, things).await;
-        let id = world.create("shop", TEMPLATE).await.unwrap();
-        if !change.is_empty() {
+        let id = world.create("shop", &case.template).await.unwrap();
+        if !case.then.is_empty() {
             world.ended(&id).await;
-            world.update("shop", change).await.unwrap();
+        }
+        match case.then.as_str() {
+            "" => {}
+            "delete" => world.delete("shop").await,
+            template => world.update("shop", template).await.unwrap(),
         }
         for _ in 0..steps {
             tokio::task::yield_now().await;
         }
-        !world.stack("shop").await.unwrap().stack_status.as_str().ends_with("_IN_PROGRESS")
+        let status = world.stack(&id).await.unwrap().stack_status;
+        (!status.as_str().ends_with("_IN_PROGRESS"), id)
     })
 }
 
-async fn at_every_point(change: &str, expected: &str, left: usize) {
-    for steps in 0..400 {
-        if killed_after(steps, change, expected, left).await {
-            assert!(steps > 5, "the operation was over before it could be killed");
+async fn at_every_point(case: Case) {
+    for steps in 0..600 {
+        if cut_off_after(steps, &case).await {
+            assert!(steps > 5, "the operation was over before it could be cut off");
             return;
         }
     }
     panic!("the operation never ends");
 }
 
-#[tokio::test]
-async fn creation() {
-    at_every_point("", "CREATE_COMPLETE", 3).await;
+fn case(then: &str, status: &'static str, left: usize) -> Case {
+    Case { template: TEMPLATE.to_owned(), then: then.to_owned(), status, left }
 }
 
 #[tokio::test]
-async fn failed_creation_and_update() {
-    let bad = TEMPLATE.replace("\"Name\": \"a\"", "\"Name\": \"b\"").replace(
-        "\"Value\": {\"Fn::GetAtt\": [\"B\", \"Arn\"]}",
-        "\"Fail\": \"update\", \"Value\": {\"Fn::GetAtt\": [\"B\", \"Arn\"]}",
+async fn creation() {
+    at_every_point(case("", "CREATE_COMPLETE", 3)).await;
+}
+
+#[tokio::test]
+async fn failed_creation() {
+    let template = TEMPLATE.replace(
+        "{\"Value\": {\"Fn::GetAtt\"",
+        "{\"Fail\": \"create\", \"Value\": {\"Fn::GetAtt\"",
     );
-    at_every_point(&bad, "UPDATE_ROLLBACK_COMPLETE", 3).await;
+    at_every_point(Case { template, ..case("", "ROLLBACK_COMPLETE", 0) }).await;
+}
+
+#[tokio::test]
+async fn deletion() {
+    at_every_point(case("delete", "DELETE_COMPLETE", 0)).await;
+}
+
+#[tokio::test]
+async fn failed_update() {
+    let bad = TEMPLATE.replace("\"Name\": \"a\"", "\"Name\": \"b\"").replace(
+        "{\"Value\": {\"Fn::GetAtt\"",
+        "{\"Fail\": \"update\", \"Value\": {\"Fn::GetAtt\"",
+    );
+    at_every_point(case(&bad, "UPDATE_ROLLBACK_COMPLETE", 3)).await;
 }
 
 #[tokio::test]
 async fn update_with_replacement() {
-    at_every_point(&TEMPLATE.replace("\"Name\": \"a\"", "\"Name\": \"b\""), "UPDATE_COMPLETE", 3)
-        .await;
+    let other = TEMPLATE.replace("\"Name\": \"a\"", "\"Name\": \"b\"");
+    at_every_point(case(&other, "UPDATE_COMPLETE", 3)).await;
 }

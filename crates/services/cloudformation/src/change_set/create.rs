@@ -197,7 +197,6 @@ fn record(
         stack_description: prepared.template.description().map(str::to_owned),
         imports: prepared.imports.iter().cloned().collect(),
         token: details.token,
-        ..Default::default()
     }
 }
 

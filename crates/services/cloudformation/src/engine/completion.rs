@@ -46,8 +46,7 @@ impl Machine {
     }
 
     fn outputs(&self) -> std::result::Result<Vec<Output>, String> {
-        let known = self.known();
-        let world = StackWorld::new(&known, &self.exports, self.ctx.region().as_str());
+        let world = StackWorld::new(&self.known, &self.exports, self.ctx.region().as_str());
         let resolver =
             Resolver { template: &self.template, environment: &self.environment, world: &world };
         let section = self.template.section("Outputs");
@@ -140,9 +139,8 @@ impl Machine {
     /// Records which exports the stack uses now.
     pub(super) async fn set_imports(&mut self) -> Result<()> {
         let mut used: BTreeSet<String> = BTreeSet::new();
-        let known = self.known();
         {
-            let mut world = StackWorld::new(&known, &self.exports, self.ctx.region().as_str());
+            let mut world = StackWorld::new(&self.known, &self.exports, self.ctx.region().as_str());
             world.preview = true;
             let resolver = Resolver {
                 template: &self.template,

@@ -1,6 +1,6 @@
 //! One operation in memory: what it works on, its phases, and how it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sereno_kernel::{Ctx, Error, Result};
 use sereno_store::{Batch, transact};
@@ -30,6 +30,10 @@ pub(crate) struct Machine {
     /// The environment as events may show it.
     pub shown: Environment,
     pub exports: Exports,
+    /// What templates may ask of `resources`.
+    pub known: BTreeMap<String, Known>,
+    /// For each resource that the template makes, those that it needs; filled by the first phase.
+    pub needs: BTreeMap<String, BTreeSet<String>>,
     pub early: mpsc::UnboundedReceiver<Early>,
     pub early_sender: mpsc::UnboundedSender<Early>,
 }
@@ -46,7 +50,10 @@ impl Machine {
             return Ok(None);
         }
         let all = RESOURCES.list(scope, (stack.id.as_str(),)).read(store).await?;
-        let resources = all.into_iter().map(|((_, id), record)| (id, record)).collect();
+        let resources: BTreeMap<String, ResourceRecord> =
+            all.into_iter().map(|((_, id), record)| (id, record)).collect();
+        let existing = resources.iter().filter(|(_, record)| record.exists());
+        let known = existing.map(|(id, record)| (id.clone(), Known::of(record))).collect();
         let slot = match phase {
             Phase::Rollback | Phase::RollbackCleanup if stack.operation.kind != "CREATE" => {
                 PREVIOUS
@@ -68,6 +75,8 @@ impl Machine {
             exports: crate::world::exports(ctx, store).await?,
             ctx: ctx.clone(),
             stack,
+            known,
+            needs: BTreeMap::new(),
             resources,
             template,
             environment,
@@ -194,14 +203,13 @@ impl Machine {
         let key = (self.stack.id.as_str(), record.logical_id.as_str());
         RESOURCES.put(&mut batch, self.ctx.scope(), &key, &record);
         self.ctx.store().commit(batch).await?;
+        if record.exists() {
+            self.known.insert(record.logical_id.clone(), Known::of(&record));
+        } else {
+            self.known.remove(&record.logical_id);
+        }
         self.resources.insert(record.logical_id.clone(), record);
         Ok(())
-    }
-
-    /// What templates may ask of the resources.
-    pub fn known(&self) -> BTreeMap<String, Known> {
-        let existing = self.resources.iter().filter(|(_, record)| record.exists());
-        existing.map(|(id, record)| (id.clone(), Known::of(record))).collect()
     }
 }
 

@@ -89,21 +89,15 @@ impl Machine {
             let description = resource.attribute("Description").and_then(Value::as_str);
             record.description = description.map(str::to_owned);
         }
-        let needs =
-            sereno_template::graph::dependencies(&self.template, &self.environment.conditions);
-        record.depends_on = needs
-            .ok()
-            .and_then(|mut needs| needs.remove(id))
-            .map(|needs| needs.into_iter().collect())
-            .unwrap_or_default();
+        let needs = self.needs.get(id).into_iter().flatten();
+        record.depends_on = needs.cloned().collect();
         record
     }
 
     async fn wanted_properties(&self, id: &str) -> Result<Wanted> {
-        let known = self.known();
         let invalid = |error: sereno_template::TemplateError| crate::errors::template(&error);
         let (mut properties, shown, metadata) = {
-            let world = StackWorld::new(&known, &self.exports, self.ctx.region().as_str());
+            let world = StackWorld::new(&self.known, &self.exports, self.ctx.region().as_str());
             let resolver = Resolver {
                 template: &self.template,
                 environment: &self.environment,

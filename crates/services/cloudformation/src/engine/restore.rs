@@ -189,7 +189,10 @@ impl Machine {
             }
         });
         done?;
-        ids.iter().for_each(|id| drop(self.resources.remove(id)));
+        for id in ids {
+            self.resources.remove(id);
+            self.known.remove(id);
+        }
         Ok(())
     }
 }

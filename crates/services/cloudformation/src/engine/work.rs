@@ -226,17 +226,16 @@ impl Machine {
         gone.filter(|_| self.stack.operation.kind == "UPDATE").find_map(forbidden)
     }
 
-    fn nodes_of_template(&self) -> sereno_template::Result<Vec<Node>> {
-        let mut needs = dependencies(&self.template, &self.environment.conditions)?;
-        let known = self.known();
-        let world = StackWorld::new(&known, &self.exports, self.ctx.region().as_str());
+    fn nodes_of_template(&mut self) -> sereno_template::Result<Vec<Node>> {
+        self.needs = dependencies(&self.template, &self.environment.conditions)?;
+        let world = StackWorld::new(&self.known, &self.exports, self.ctx.region().as_str());
         let resolver =
             Resolver { template: &self.template, environment: &self.environment, world: &world };
         let ids = resolver.resources()?;
         let node = |id: &str| Node {
             id: id.to_owned(),
             item: 0,
-            needs: needs.remove(id).unwrap_or_default(),
+            needs: self.needs.get(id).cloned().unwrap_or_default(),
         };
         Ok(ids.into_iter().map(node).collect())
     }
