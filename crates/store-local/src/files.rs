@@ -104,6 +104,22 @@ impl FileBlobs {
         blocking(sweep).await?
     }
 
+    /// Takes in a blob of a backup, under the name that records know.
+    pub(crate) fn adopt(&self, id: &str, from: &Path) -> Result<()> {
+        let place = self.found(id)?;
+        let draft = self.draft(id);
+        let shelf = self.0.join(&id[..2]);
+        let adopt = || {
+            fs::copy(from, &draft)?;
+            File::open(&draft)?.sync_all()?;
+            fs::create_dir_all(&shelf)?;
+            fs::rename(&draft, place)?;
+            sync_folder(&shelf)?;
+            sync_folder(&self.0)
+        };
+        adopt().map_err(|error| unavailable("cannot take in", from, &error))
+    }
+
     fn walk(&self) -> Result<Vec<BlobInfo>> {
         let walk = || -> std::io::Result<Vec<BlobInfo>> {
             let mut found = Vec::new();

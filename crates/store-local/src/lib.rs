@@ -11,6 +11,7 @@
 //! Invariants: see the heads of the modules; the chief one is that an answer is sent, and its
 //! commit becomes visible, only after it is on disk ([`Durability::Durable`]).
 
+pub mod backup;
 mod committer;
 mod directory;
 pub mod engine;

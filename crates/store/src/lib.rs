@@ -73,6 +73,7 @@
 //! Invariants of this crate: no file, no socket, no clock but the age of a transaction; engines
 //! depend on it, never the reverse.
 
+pub mod backup;
 mod batch;
 mod blobs;
 mod error;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // tests, and what they call
 
+mod backups;
 mod crash;
 mod directory;
 mod faults;
