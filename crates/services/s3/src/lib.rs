@@ -17,6 +17,8 @@ mod content;
 mod copy;
 mod cors;
 mod errors;
+#[cfg(test)]
+mod golden;
 mod head;
 mod integrity;
 mod list;
