@@ -30,7 +30,7 @@ CONTROL = 3
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 22, 24, 38, 47
-PR_SET_SECUREBITS, PR_SET_PDEATHSIG = 28, 1
+PR_SET_SECUREBITS, PR_CAPBSET_READ = 28, 23
 SECURE_BITS = 0b11101111
 SYS_CAPSET = {"x86_64": 126, "aarch64": 91}[os.uname()[4]]
 CAPABILITY_VERSION = 0x20080522
@@ -66,8 +66,8 @@ def enter(settings, init, stdio, frames_in, frames_out, *groups):
         os.set_inheritable(number, number < 3)
     os.closerange(5, 256)
     # Before the change of user, which takes away the right to do it.
-    for capability in range(64):
-        libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0)
+    for capability in settings["capabilities"]:
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     if settings["set_ids"]:
         os.setgroups([])
         os.setresgid(settings["gid"], settings["gid"], settings["gid"])
@@ -78,10 +78,7 @@ def enter(settings, init, stdio, frames_in, frames_out, *groups):
     call(libc.syscall, SYS_CAPSET, ctypes.create_string_buffer(header, 8), ctypes.create_string_buffer(24))
     call(libc.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.prctl(PR_SET_DUMPABLE, ctypes.c_ulong(1), 0, 0, 0)
-    for code in settings["filters"]:
-        memory = ctypes.create_string_buffer(code, len(code))
-        program = Program(len(code) // 8, ctypes.cast(memory, ctypes.c_void_p))
-        call(libc.prctl, PR_SET_SECCOMP, 2, ctypes.byref(program), 0, 0)
+    call(libc.prctl, PR_SET_SECCOMP, 2, ctypes.byref(settings["program"]), 0, 0)
 
 
 def move_up(fd):
@@ -178,7 +175,10 @@ def main():
     settings, _ = receive(control)
     if settings is None:
         return
-    settings["filters"] = [bytes(bytearray.fromhex(code)) for code in settings["filters"]]
+    code = bytes(bytearray.fromhex(settings["filter"]))
+    settings["memory"] = ctypes.create_string_buffer(code, len(code))
+    settings["program"] = Program(len(code) // 8, ctypes.cast(settings["memory"], ctypes.c_void_p))
+    settings["capabilities"] = [ctypes.c_ulong(number) for number in range(64) if known_capability(number)]
     own = open_self()
     preload(settings["settings"])
     wake_read, wake_write = os.pipe()
@@ -210,6 +210,10 @@ def main():
             for passed in fds:
                 os.close(passed)
             control.send(json.dumps(answer).encode("utf-8"))
+
+
+def known_capability(number):
+    return libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(number), 0, 0, 0) >= 0
 
 
 def open_self():

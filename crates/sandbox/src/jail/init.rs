@@ -37,7 +37,7 @@ pub struct Init {
     /// folder, which the user that this process becomes may not enter.
     pub root: OwnedFd,
     pub identity: Identity,
-    pub filters: Vec<Vec<u8>>,
+    pub filter: Vec<u8>,
     /// Files of our control groups; writing `0` joins them.
     pub join: Vec<std::fs::File>,
 }
@@ -198,7 +198,7 @@ impl Init {
                 sys::set_ids(uid, gid)?;
             }
             sys::drop_all()?;
-            sys::install_filters(&self.filters)
+            sys::install_filter(&self.filter)
         })();
         if let Err(error) = prepared {
             return error;

@@ -72,7 +72,7 @@ struct Helper {
     namespaces: i32,
     root_user: bool,
     cgroups: Cgroups,
-    filters: Vec<Vec<u8>>,
+    filter: Vec<u8>,
     /// Trees by the interpreters' folders in them.
     roots: HashMap<String, PathBuf>,
     spare: Vec<Slot>,
@@ -102,7 +102,7 @@ impl Helper {
                 | libc::CLONE_NEWUTS,
             root_user,
             cgroups,
-            filters: sys::filter_bytes()?,
+            filter: sys::filter_bytes(),
             roots: HashMap::new(),
             spare: Vec::new(),
             slots: HashMap::new(),
@@ -296,10 +296,9 @@ impl Helper {
             return Ok(());
         }
         let root = self.root(&order.texts("root"))?;
-        let hex: Vec<String> = self.filters.iter().map(|filter| sereno_base::hex(filter)).collect();
         let (uid, gid) = Identity::Shared.runtime_ids();
         let settings = json!({
-            "filters": hex, "uid": uid, "gid": gid, "set_ids": self.root_user,
+            "filter": sereno_base::hex(&self.filter), "uid": uid, "gid": gid, "set_ids": self.root_user,
             "namespaces": self.namespaces, "settings": order["settings"],
         });
         let zygote = Zygote::start(&root, order, &settings)?;
@@ -340,7 +339,7 @@ impl Helper {
         self.counter += 1;
         let identity = if self.root_user { Identity::own(self.counter) } else { Identity::Shared };
         let cgroup = self.cgroups.create(&self.counter.to_string())?;
-        Slot::create(self.namespaces, identity, (key, &path), &self.filters, cgroup)
+        Slot::create(self.namespaces, identity, (key, &path), &self.filter, cgroup)
     }
 
     /// Makes one more spare slot; false when there are enough or it cannot be done.

@@ -69,7 +69,7 @@ impl Slot {
         namespaces: i32,
         identity: Identity,
         root: (&str, &Path),
-        filters: &[Vec<u8>],
+        filter: &[u8],
         cgroup: Cgroup,
     ) -> io::Result<Slot> {
         let (control, theirs) = message::pair()?;
@@ -85,7 +85,7 @@ impl Slot {
         let tree = open_tree(CWD, root.1, flags)?;
         let Some(child) = sys::process_clone(namespaces)? else {
             let init =
-                Init { join, control: theirs, root: tree, identity, filters: filters.to_vec() };
+                Init { join, control: theirs, root: tree, identity, filter: filter.to_vec() };
             init.run()
         };
         let slot = Slot {

@@ -15,5 +15,5 @@ pub use process::{
     block_child_signal, close_all_except, close_from, duplicate_to, exec, exit_now, process_clone,
     reset_signals, set_ids, signal_fd, signal_group, unshare,
 };
-pub use seccomp::{filter_bytes, install_filters};
+pub use seccomp::{filter_bytes, install_filter};
 pub use watched::watched;

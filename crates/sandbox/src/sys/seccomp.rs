@@ -2,130 +2,203 @@
 //!
 //! Left out on purpose: namespaces and mounts, ptrace and reading other processes, kernel keyrings, BPF, perf,
 //! userfaultfd, io_uring, handles of files, clocks, modules, reboot, raw and exotic sockets.
+//!
+//! The program is a search tree, not a list: at its installation the kernel runs it once for every call number, on the
+//! path of a cold start.
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::io;
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
-};
-
-/// Installs both filters; no new privileges are set on the way.
-pub fn install_filters(filters: &[Vec<u8>]) -> io::Result<()> {
-    for bytes in filters {
-        let program = libc::sock_fprog {
-            len: (bytes.len() / size_of::<libc::sock_filter>()) as u16,
-            filter: bytes.as_ptr().cast_mut().cast(),
-        };
-        // SAFETY: the program points to whole instructions (made by `filter_bytes`) that live across the call; the kernel
-        // copies and verifies them. sock_filter has no alignment need beyond 4, and Vec<u8> from the allocator has 16.
-        let done = unsafe {
-            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1u64, 0u64, 0u64, 0u64) == 0
-                && libc::prctl(libc::PR_SET_SECCOMP, 2u64, &program, 0u64, 0u64) == 0
-        };
-        if !done {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
+/// Installs the filter; no new privileges are set on the way.
+pub fn install_filter(bytes: &[u8]) -> io::Result<()> {
+    let program = libc::sock_fprog {
+        len: (bytes.len() / size_of::<libc::sock_filter>()) as u16,
+        filter: bytes.as_ptr().cast_mut().cast(),
+    };
+    // SAFETY: the program points to whole instructions (made by `filter_bytes`) that live across the call; the kernel
+    // copies and verifies them, and reads them bytewise, so their alignment does not matter.
+    let done = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1u64, 0u64, 0u64, 0u64) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, 2u64, &program, 0u64, 0u64) == 0
+    };
+    if done { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The filters as the kernel wants them, so that an interpreter can install them too.
-pub fn filter_bytes() -> io::Result<Vec<Vec<u8>>> {
-    let programs = [unknown_calls()?, allowed_calls()?];
-    Ok(programs
+/// The filter as the kernel wants it, so that an interpreter can install it too.
+pub fn filter_bytes() -> Vec<u8> {
+    let instructions = program();
+    instructions
         .iter()
-        .map(|program| {
-            program
-                .iter()
-                .flat_map(|instruction| {
-                    let code = instruction.code.to_ne_bytes();
-                    let k = instruction.k.to_ne_bytes();
-                    [code[0], code[1], instruction.jt, instruction.jf, k[0], k[1], k[2], k[3]]
-                })
-                .collect()
+        .flat_map(|instruction| {
+            let code = instruction.code.to_ne_bytes();
+            let k = instruction.k.to_ne_bytes();
+            [code[0], code[1], instruction.jt, instruction.jf, k[0], k[1], k[2], k[3]]
         })
-        .collect())
+        .collect()
 }
 
-/// Calls whose absence C libraries expect: `clone3` cannot be judged by its arguments, so programs must use `clone`.
-fn unknown_calls() -> io::Result<BpfProgram> {
-    let rules = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    compile(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))
+/// What is done about a call.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Rule {
+    Allow,
+    Refuse,
+    /// As if the kernel did not know it: C libraries then use an older call, which can be judged by its arguments.
+    Unknown,
+    Clone,
+    Ioctl,
+    Socket,
+    SocketPair,
+    Personality,
 }
 
-fn allowed_calls() -> io::Result<BpfProgram> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
-    #[cfg(target_arch = "x86_64")]
-    rules.extend(ALLOWED_X86_64.iter().map(|call| (*call, Vec::new())));
-    // Answered by the other filter: of two refusals the later filter's counts.
-    rules.insert(libc::SYS_clone3, Vec::new());
-    rules.insert(libc::SYS_clone, vec![rule(vec![masked(0, NAMESPACES, 0)?])?]);
-    rules.insert(libc::SYS_ioctl, vec![rule(vec![differs(1, libc::TIOCSTI)?])?]);
-    rules.insert(libc::SYS_socket, sockets()?);
-    rules.insert(libc::SYS_socketpair, vec![rule(vec![equals(0, libc::AF_UNIX as u64)?])?]);
-    let personalities = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
-    rules.insert(
-        libc::SYS_personality,
-        personalities
-            .into_iter()
-            .map(|value| rule(vec![equals(0, value)?]))
-            .collect::<io::Result<_>>()?,
-    );
-    compile(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
-}
+const LOAD: u16 = 0x20;
+const JUMP: u16 = 0x05;
+const JUMP_EQUAL: u16 = 0x15;
+const JUMP_AT_LEAST: u16 = 0x35;
+const JUMP_ANY_BIT: u16 = 0x45;
+const AND: u16 = 0x54;
+const RETURN: u16 = 0x06;
 
-const NAMESPACES: u64 = (libc::CLONE_NEWNS
+const ALLOW: u32 = 0x7fff_0000;
+const REFUSE: u32 = 0x0005_0000 | libc::EPERM as u32;
+const UNKNOWN: u32 = 0x0005_0000 | libc::ENOSYS as u32;
+const KILL: u32 = 0x8000_0000;
+
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+#[cfg(target_arch = "x86_64")]
+const OURS: u32 = 0xC000_003E;
+#[cfg(target_arch = "aarch64")]
+const OURS: u32 = 0xC000_00B7;
+
+const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET) as u32 as u64;
+    | libc::CLONE_NEWNET) as u32;
+const PERSONALITIES: [u32; 5] = [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff];
+/// The kind of a socket, without its flags.
+const SOCKET_KIND: u32 = 0xf;
 
-/// Unix sockets, TCP and UDP, and route netlink, which C libraries ask for the machine's addresses.
-fn sockets() -> io::Result<Vec<SeccompRule>> {
-    let mut rules = vec![rule(vec![equals(0, libc::AF_UNIX as u64)?])?];
-    for family in [libc::AF_INET, libc::AF_INET6] {
-        for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
-            rules.push(rule(vec![equals(0, family as u64)?, masked(1, 0xf, kind as u64)?])?);
-        }
+/// Offset of the lower half of an argument (both architectures are little endian).
+const fn argument(index: u32) -> u32 {
+    16 + 8 * index
+}
+
+fn program() -> Vec<libc::sock_filter> {
+    let mut code = vec![
+        // A program of another architecture has other call numbers.
+        op(LOAD, ARCHITECTURE),
+        jump(JUMP_EQUAL, OURS, 1, 0),
+        op(RETURN, KILL),
+        op(LOAD, NUMBER),
+    ];
+    code.extend(tree(&segments()));
+    code
+}
+
+/// Runs of call numbers with the same rule: where each begins. Beyond the last number everything is refused, also the
+/// second numbering that x86-64 has.
+fn segments() -> Vec<(u32, Rule)> {
+    let mut rules: BTreeMap<u32, Rule> =
+        ALLOWED.iter().map(|call| (*call as u32, Rule::Allow)).collect();
+    #[cfg(target_arch = "x86_64")]
+    rules.extend(ALLOWED_X86_64.iter().map(|call| (*call as u32, Rule::Allow)));
+    rules.extend([
+        (libc::SYS_clone3 as u32, Rule::Unknown),
+        (libc::SYS_clone as u32, Rule::Clone),
+        (libc::SYS_ioctl as u32, Rule::Ioctl),
+        (libc::SYS_socket as u32, Rule::Socket),
+        (libc::SYS_socketpair as u32, Rule::SocketPair),
+        (libc::SYS_personality as u32, Rule::Personality),
+    ]);
+    let mut segments: Vec<(u32, Rule)> = vec![(0, Rule::Refuse)];
+    let mut push = |start: u32, rule: Rule| match segments.last_mut() {
+        Some(last) if last.0 == start => last.1 = rule,
+        Some(last) if last.1 == rule => {}
+        _ => segments.push((start, rule)),
+    };
+    for (number, rule) in rules {
+        push(number, rule);
+        push(number + 1, Rule::Refuse);
     }
-    rules.push(rule(vec![equals(0, libc::AF_NETLINK as u64)?, equals(2, 0)?])?);
-    Ok(rules)
+    // A refusal of no number at all is overwritten above, which can leave equal neighbours.
+    segments.dedup_by(|next, before| next.1 == before.1);
+    segments
 }
 
-fn compile(
-    rules: BTreeMap<i64, Vec<SeccompRule>>,
-    mismatch: SeccompAction,
-    matched: SeccompAction,
-) -> io::Result<BpfProgram> {
-    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
-    let filter = SeccompFilter::new(rules, mismatch, matched, arch).map_err(io::Error::other)?;
-    BpfProgram::try_from(filter).map_err(io::Error::other)
+fn tree(segments: &[(u32, Rule)]) -> Vec<libc::sock_filter> {
+    let [(_, rule)] = segments else {
+        let (left, right) = segments.split_at(segments.len() / 2);
+        let (start, left, right) = (right[0].0, tree(left), tree(right));
+        let mut code = vec![jump(JUMP_AT_LEAST, start, 0, 1), op(JUMP, left.len() as u32)];
+        code.extend(left);
+        code.extend(right);
+        return code;
+    };
+    leaf(*rule)
 }
 
-fn rule(conditions: Vec<SeccompCondition>) -> io::Result<SeccompRule> {
-    SeccompRule::new(conditions).map_err(io::Error::other)
+fn leaf(rule: Rule) -> Vec<libc::sock_filter> {
+    let (allow, refuse) = (op(RETURN, ALLOW), op(RETURN, REFUSE));
+    match rule {
+        Rule::Allow => vec![allow],
+        Rule::Refuse => vec![refuse],
+        Rule::Unknown => vec![op(RETURN, UNKNOWN)],
+        Rule::Clone => {
+            vec![op(LOAD, argument(0)), jump(JUMP_ANY_BIT, NAMESPACES, 1, 0), allow, refuse]
+        }
+        // Typing into a terminal that is not ours.
+        Rule::Ioctl => {
+            vec![op(LOAD, argument(1)), jump(JUMP_EQUAL, libc::TIOCSTI as u32, 1, 0), allow, refuse]
+        }
+        Rule::SocketPair => one_of(argument(0), &[libc::AF_UNIX as u32]),
+        Rule::Personality => one_of(argument(0), &PERSONALITIES),
+        Rule::Socket => sockets(),
+    }
 }
 
-fn condition(argument: u8, op: SeccompCmpOp, value: u64) -> io::Result<SeccompCondition> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value).map_err(io::Error::other)
+fn one_of(place: u32, values: &[u32]) -> Vec<libc::sock_filter> {
+    let mut code = vec![op(LOAD, place)];
+    for (position, value) in values.iter().enumerate() {
+        // To the last instruction.
+        let left = (values.len() - position) as u8;
+        code.push(jump(JUMP_EQUAL, *value, left, 0));
+    }
+    code.extend([op(RETURN, REFUSE), op(RETURN, ALLOW)]);
+    code
 }
 
-fn equals(argument: u8, value: u64) -> io::Result<SeccompCondition> {
-    condition(argument, SeccompCmpOp::Eq, value)
+/// Unix sockets; TCP and UDP; route netlink, which C libraries ask for the machine's addresses.
+fn sockets() -> Vec<libc::sock_filter> {
+    vec![
+        op(LOAD, argument(0)),
+        jump(JUMP_EQUAL, libc::AF_UNIX as u32, 9, 0),
+        jump(JUMP_EQUAL, libc::AF_INET as u32, 3, 0),
+        jump(JUMP_EQUAL, libc::AF_INET6 as u32, 2, 0),
+        jump(JUMP_EQUAL, libc::AF_NETLINK as u32, 4, 0),
+        op(RETURN, REFUSE),
+        op(LOAD, argument(1)),
+        op(AND, SOCKET_KIND),
+        jump(JUMP_EQUAL, libc::SOCK_STREAM as u32, 2, 3),
+        op(LOAD, argument(2)),
+        jump(JUMP_EQUAL, 0, 0, 2),
+        op(RETURN, ALLOW),
+        jump(JUMP_EQUAL, libc::SOCK_DGRAM as u32, 1, 0),
+        op(RETURN, REFUSE),
+        op(RETURN, ALLOW),
+    ]
 }
 
-fn differs(argument: u8, value: u64) -> io::Result<SeccompCondition> {
-    condition(argument, SeccompCmpOp::Ne, value)
+fn op(code: u16, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code, jt: 0, jf: 0, k }
 }
 
-fn masked(argument: u8, mask: u64, value: u64) -> io::Result<SeccompCondition> {
-    condition(argument, SeccompCmpOp::MaskedEq(mask), value)
+fn jump(code: u16, k: u32, yes: u8, no: u8) -> libc::sock_filter {
+    libc::sock_filter { code, jt: yes, jf: no, k }
 }
 
 macro_rules! calls {
@@ -176,3 +249,88 @@ const ALLOWED_X86_64: &[i64] = calls! {
     SYS_mkdir SYS_mknod SYS_open SYS_pause SYS_pipe SYS_poll SYS_readlink SYS_rename SYS_rmdir SYS_select
     SYS_signalfd SYS_stat SYS_symlink SYS_time SYS_unlink SYS_utime SYS_utimes SYS_vfork
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel would do: the answer for a call with these arguments.
+    fn judge(call: i64, arguments: [u32; 3]) -> u32 {
+        let code = program();
+        let (mut at, mut accumulator) = (0, 0u32);
+        loop {
+            let instruction = code[at];
+            let k = instruction.k;
+            at += 1;
+            let yes = match instruction.code {
+                LOAD => {
+                    accumulator = match k {
+                        NUMBER => call as u32,
+                        ARCHITECTURE => OURS,
+                        offset => arguments[((offset - 16) / 8) as usize],
+                    };
+                    continue;
+                }
+                AND => {
+                    accumulator &= k;
+                    continue;
+                }
+                JUMP => {
+                    at += k as usize;
+                    continue;
+                }
+                RETURN => return k,
+                JUMP_EQUAL => accumulator == k,
+                JUMP_AT_LEAST => accumulator >= k,
+                JUMP_ANY_BIT => accumulator & k != 0,
+                other => panic!("instruction {other}"),
+            };
+            at += usize::from(if yes { instruction.jt } else { instruction.jf });
+        }
+    }
+
+    #[test]
+    fn every_call_is_judged_by_the_list() {
+        let special = [
+            libc::SYS_clone3,
+            libc::SYS_clone,
+            libc::SYS_ioctl,
+            libc::SYS_socket,
+            libc::SYS_socketpair,
+            libc::SYS_personality,
+        ];
+        for call in (0..600).filter(|call| !special.contains(call)) {
+            let mut listed = ALLOWED.contains(&call);
+            #[cfg(target_arch = "x86_64")]
+            (listed |= ALLOWED_X86_64.contains(&call));
+            let expected = if listed { ALLOW } else { REFUSE };
+            assert_eq!(judge(call, [0; 3]), expected, "call {call}");
+        }
+        assert_eq!(judge(0x4000_0000, [0; 3]), REFUSE);
+        assert_eq!(judge(libc::SYS_ptrace, [0; 3]), REFUSE);
+        assert_eq!(judge(libc::SYS_clone3, [0; 3]), UNKNOWN);
+    }
+
+    #[test]
+    fn arguments_count_where_they_must() {
+        let thread = (libc::CLONE_VM | libc::CLONE_THREAD) as u32;
+        assert_eq!(judge(libc::SYS_clone, [thread, 0, 0]), ALLOW);
+        assert_eq!(judge(libc::SYS_clone, [libc::CLONE_NEWUSER as u32, 0, 0]), REFUSE);
+        assert_eq!(judge(libc::SYS_ioctl, [0, libc::TIOCSTI as u32, 0]), REFUSE);
+        assert_eq!(judge(libc::SYS_ioctl, [0, libc::FIONBIO as u32, 0]), ALLOW);
+        let socket = |family: i32, kind: i32, protocol: u32| {
+            judge(libc::SYS_socket, [family as u32, kind as u32, protocol])
+        };
+        assert_eq!(socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0), ALLOW);
+        assert_eq!(socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0), ALLOW);
+        assert_eq!(socket(libc::AF_INET6, libc::SOCK_DGRAM | libc::SOCK_NONBLOCK, 17), ALLOW);
+        assert_eq!(socket(libc::AF_INET, libc::SOCK_RAW, 1), REFUSE);
+        assert_eq!(socket(libc::AF_PACKET, libc::SOCK_RAW, 0), REFUSE);
+        assert_eq!(socket(libc::AF_NETLINK, libc::SOCK_RAW, 0), ALLOW);
+        assert_eq!(socket(libc::AF_NETLINK, libc::SOCK_RAW, 9), REFUSE);
+        assert_eq!(judge(libc::SYS_socketpair, [libc::AF_UNIX as u32, 0, 0]), ALLOW);
+        assert_eq!(judge(libc::SYS_socketpair, [libc::AF_INET as u32, 0, 0]), REFUSE);
+        assert_eq!(judge(libc::SYS_personality, [0x2_0000, 0, 0]), ALLOW);
+        assert_eq!(judge(libc::SYS_personality, [0x4_0000, 0, 0]), REFUSE);
+    }
+}
