@@ -280,6 +280,13 @@ def test_access_keys(iam, client, user):
     assert sts.get_caller_identity()["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/{user}"
     assert client("sts").get_access_key_info(AccessKeyId=first["AccessKeyId"])["Account"] == ACCOUNT
 
+    unused = iam.get_access_key_last_used(AccessKeyId=second["AccessKeyId"])
+    assert unused["UserName"] == user
+    assert unused["AccessKeyLastUsed"] == {"ServiceName": "N/A", "Region": "N/A"}
+    sts.get_caller_identity()
+    used = iam.get_access_key_last_used(AccessKeyId=first["AccessKeyId"])["AccessKeyLastUsed"]
+    assert (used["ServiceName"], used["Region"]) == ("sts", "us-east-1") and used["LastUsedDate"]
+
     iam.update_access_key(UserName=user, AccessKeyId=first["AccessKeyId"], Status="Inactive")
     refused(sts.get_caller_identity, "InvalidClientTokenId", status=403)
     iam.update_access_key(UserName=user, AccessKeyId=first["AccessKeyId"], Status="Active")

@@ -12,14 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sereno_base::{AccountId, Arn, Timestamp, access_key_id, account_of_access_key};
 use sereno_kernel::{
-    BoxFuture, Caller, Credential, CredentialError, Credentials, Error, Identities,
-    IdentityPolicies, Kind, Result, RoleInfo, RoleSession, User, derive_key,
+    AuditEvent, AuditSink, BoxFuture, Caller, Credential, CredentialError, Credentials, Error,
+    Identities, IdentityPolicies, Kind, Result, RoleInfo, RoleSession, User, derive_key,
 };
 use sereno_policy::validate::{self, IdentityKind};
 use sereno_policy::{Context, Policies, Principal, Request, ResourceRule, decide, denied};
 use sereno_store::{Scope, Store, Watch};
 
 use crate::held::{boundary, collect, managed_policy};
+use crate::last_used::LastUsed;
 use crate::session::{Sealer, SessionRecord};
 use crate::state::{self, RoleRecord, UserRecord};
 use crate::{key, trust};
@@ -35,6 +36,7 @@ pub struct Directory {
     access_key_secret: [u8; 32],
     sealer: Sealer,
     accounts: Mutex<HashMap<AccountId, (Arc<Known>, Watch)>>,
+    used: LastUsed,
 }
 
 /// What is known of an account in one generation.
@@ -90,6 +92,7 @@ impl Directory {
                 derive_key(&server_key, "iam.session-secret"),
             ),
             accounts: Mutex::new(HashMap::new()),
+            used: LastUsed::default(),
         }
     }
 
@@ -399,7 +402,14 @@ impl Identities for Directory {
     ) -> BoxFuture<'a, Result<Credential, CredentialError>> {
         Box::pin(async move {
             match (access_key_id.get(..4), session_token) {
-                (Some("AKIA"), None) => self.lasting(access_key_id).await,
+                (Some("AKIA"), None) => {
+                    let found = self.lasting(access_key_id).await?;
+                    if let Some(account) = found.caller.account() {
+                        let scope = Scope::new(account, None);
+                        self.used.write(self.store.as_ref(), scope, access_key_id, now).await;
+                    }
+                    Ok(found)
+                }
                 (Some("ASIA"), Some(token)) => self.temporary(access_key_id, token, now).await,
                 _ => Err(CredentialError::Invalid),
             }
@@ -438,6 +448,12 @@ impl Identities for Directory {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(Caller, Credentials)>> {
         Box::pin(self.assume_for(role_arn, session_name, service, now))
+    }
+}
+
+impl AuditSink for Directory {
+    fn record(&self, event: AuditEvent) {
+        self.used.note(&event);
     }
 }
 

@@ -15,7 +15,7 @@ pub async fn create(ctx: Ctx, input: api::CreateGroupInput) -> Result<api::Creat
         name: input.group_name,
         path: input.path.unwrap_or_else(|| "/".to_owned()),
         id: ids::unique_id(&ctx, Prefix::Group),
-        created: ctx.now(),
+        created: ids::now(&ctx),
         ..Default::default()
     };
     transact!(ctx.store(), Error, |txn| {

@@ -1,6 +1,7 @@
-//! Unique ids.
+//! Unique ids and dates.
 //! `https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids`
 
+use sereno_base::Timestamp;
 use sereno_kernel::Ctx;
 
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -30,6 +31,11 @@ impl Prefix {
 /// `AIDA` and seventeen more characters.
 pub fn unique_id(ctx: &Ctx, prefix: Prefix) -> String {
     format!("{}{}", prefix.text(), ctx.random_id(BASE32, 17))
+}
+
+/// The moment at which something is made: IAM tells whole seconds.
+pub fn now(ctx: &Ctx) -> Timestamp {
+    Timestamp::from_secs(ctx.now().secs())
 }
 
 /// The id of AWS's own policy: the same wherever it is shown.

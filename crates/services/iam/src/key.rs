@@ -8,9 +8,9 @@ use sereno_store::{Scope, Txn, transact};
 use sha2::Sha256;
 
 use crate::access::named_user;
-use crate::errors;
 use crate::rules::{ACCESS_KEYS_PER_USER_MAX, Page};
 use crate::state::{self, AccessKeyRecord, UserRecord};
+use crate::{errors, ids};
 
 /// What the server's key is derived for.
 pub const PURPOSE: &str = "iam.access-key";
@@ -45,7 +45,7 @@ pub async fn create(
             user: user.name.clone(),
             user_id: user.id.clone(),
             inactive: false,
-            created: ctx.now(),
+            created: ids::now(&ctx),
         };
         user.access_keys.push(id.clone());
         state::ACCESS_KEYS.put(txn, scope, &id, &record);

@@ -20,6 +20,7 @@ mod held;
 mod ids;
 mod inline;
 mod key;
+mod last_used;
 mod linked;
 mod list;
 mod managed;

@@ -61,7 +61,7 @@ pub async fn create(
         name,
         path: format!("/aws-service-role/{service}/"),
         id: ids::unique_id(&ctx, Prefix::Role),
-        created: ctx.now(),
+        created: ids::now(&ctx),
         trust: trust.to_string(),
         description: input.description.or(template.description.map(str::to_owned)),
         session_s_max: SESSION_S_DEFAULT,

@@ -5,9 +5,9 @@ use sereno_base::arn;
 use sereno_kernel::{Ctx, Error, Result};
 use sereno_store::{Read, Txn, transact};
 
-use crate::errors;
 use crate::rules::{self, CLIENT_IDS_PER_PROVIDER_MAX, THUMBPRINTS_PER_PROVIDER_MAX};
 use crate::state::{self, OidcRecord};
+use crate::{errors, ids};
 
 pub async fn find<R: Read + ?Sized>(ctx: &Ctx, read: &R, text: &str) -> Result<OidcRecord> {
     let prefix = arn("iam", None, Some(ctx.account()), "oidc-provider/");
@@ -40,7 +40,7 @@ pub async fn create(
     }
     let mut provider = OidcRecord {
         url: url.to_owned(),
-        created: ctx.now(),
+        created: ids::now(&ctx),
         client_ids: input.client_id_list.unwrap_or_default(),
         thumbprints: input.thumbprint_list.unwrap_or_default(),
         ..Default::default()

@@ -74,7 +74,7 @@ fn checked(document: &str) -> Result<()> {
 
 pub async fn create(ctx: Ctx, input: api::CreatePolicyInput) -> Result<api::CreatePolicyOutput> {
     checked(&input.policy_document)?;
-    let now = ctx.now();
+    let now = ids::now(&ctx);
     let mut policy = PolicyRecord {
         name: input.policy_name,
         path: input.path.unwrap_or_else(|| "/".to_owned()),
@@ -188,11 +188,11 @@ pub async fn create_version(
             ));
         }
         policy.last_version += 1;
-        policy.updated = ctx.now();
+        policy.updated = ids::now(&ctx);
         let version = VersionRecord {
             number: policy.last_version,
             document: input.policy_document.clone(),
-            created: ctx.now(),
+            created: ids::now(&ctx),
         };
         policy.versions.push(version.clone());
         if input.set_as_default == Some(true) {
@@ -255,7 +255,7 @@ pub async fn delete_version(
             return Err(errors::delete_conflict("Cannot delete the default version of a policy."));
         }
         policy.versions.retain(|v| v.number != number);
-        policy.updated = ctx.now();
+        policy.updated = ids::now(&ctx);
         save(&ctx, txn, &policy);
     })?;
     Ok(api::DeletePolicyVersionOutput {})
@@ -268,7 +268,7 @@ pub async fn set_default(
     transact!(ctx.store(), Error, |txn| {
         let mut policy = own(&ctx, txn, &input.policy_arn).await?;
         policy.default_version = existing(&policy, &input.policy_arn, &input.version_id)?;
-        policy.updated = ctx.now();
+        policy.updated = ids::now(&ctx);
         save(&ctx, txn, &policy);
     })?;
     Ok(api::SetDefaultPolicyVersionOutput {})

@@ -33,7 +33,7 @@ pub async fn create(
         name: input.instance_profile_name,
         path: input.path.unwrap_or_else(|| "/".to_owned()),
         id: ids::unique_id(&ctx, Prefix::Profile),
-        created: ctx.now(),
+        created: ids::now(&ctx),
         ..Default::default()
     };
     rules::set_tags(&mut profile.tags, input.tags.as_deref().unwrap_or_default())?;

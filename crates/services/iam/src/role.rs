@@ -20,7 +20,7 @@ pub async fn create(ctx: Ctx, input: api::CreateRoleInput) -> Result<api::Create
         name: input.role_name,
         path,
         id: ids::unique_id(&ctx, Prefix::Role),
-        created: ctx.now(),
+        created: ids::now(&ctx),
         trust: input.assume_role_policy_document,
         description: input.description,
         session_s_max: seconds(input.max_session_duration),

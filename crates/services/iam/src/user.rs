@@ -16,7 +16,7 @@ pub async fn create(ctx: Ctx, input: api::CreateUserInput) -> Result<api::Create
         name: input.user_name,
         path: input.path.unwrap_or_else(|| "/".to_owned()),
         id: ids::unique_id(&ctx, Prefix::User),
-        created: ctx.now(),
+        created: ids::now(&ctx),
         ..Default::default()
     };
     rules::set_tags(&mut user.tags, input.tags.as_deref().unwrap_or_default())?;

@@ -10,7 +10,10 @@ use std::time::Duration;
 use house::{ACCOUNT, allow, call, house, statement, trust};
 use serde_json::json;
 use sereno_base::access_key_id;
-use sereno_kernel::{Caller, CredentialError, FederatedUser, Identities, RoleSession, derive_key};
+use sereno_kernel::{
+    AuditEvent, AuditSink, Caller, CredentialError, FederatedUser, Identities, RoleSession,
+    derive_key,
+};
 
 #[tokio::test]
 async fn a_key_lives_as_long_as_it_is_active() {
@@ -232,4 +235,41 @@ async fn a_boundary_that_is_gone_bounds_everything() {
             .message()
             .ends_with("because no permissions boundary allows the iam:CreateGroup action")
     );
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_is_told() {
+    let house = house();
+    let (ann, id) = house.user("ann").await;
+    let told = async || {
+        let answer = house.root("GetAccessKeyLastUsed", json!({"AccessKeyId": id})).await;
+        answer["AccessKeyLastUsed"].clone()
+    };
+    let sign = async || {
+        house.directory.credential(&id, None, house.cloud.now()).await.expect("a key");
+        house.directory.record(AuditEvent {
+            time: house.cloud.now(),
+            request_id: house.cloud.cloud().new_request_id(),
+            account: ACCOUNT.parse().unwrap(),
+            region: ann.region(),
+            caller: ann.caller().clone(),
+            service: "s3",
+            operation: "GetObject",
+            source_ip: String::new(),
+            user_agent: String::new(),
+            error_code: None,
+            duration_us: 0,
+        });
+    };
+    assert_eq!(told().await, json!({"ServiceName": "N/A", "Region": "N/A"}));
+    sign().await;
+    sign().await;
+    let first = told().await;
+    assert_eq!((&first["ServiceName"], &first["Region"]), (&json!("s3"), &json!("us-east-1")));
+    house.cloud.advance(Duration::from_secs(60));
+    sign().await;
+    assert_eq!(told().await, first);
+    house.cloud.advance(Duration::from_secs(15 * 60));
+    sign().await;
+    assert_ne!(told().await, first);
 }
