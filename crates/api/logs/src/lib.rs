@@ -8,8 +8,6 @@ use sereno_wire::idl as w;
 
 w::structure! { AccessDeniedException ACCESS_DENIED_EXCEPTION "AccessDeniedException" {} }
 
-static ACCESS_POLICY: w::Schema = w::Schema::string("AccessPolicy").min(1);
-
 static RX_ACCOUNT_ID: w::Pattern = w::Pattern::new("^\\d{12}$");
 static ACCOUNT_ID: w::Schema =
     w::Schema::string("AccountId").pattern(&RX_ACCOUNT_ID).min(12).max(12);
@@ -20,27 +18,6 @@ static ACCOUNT_IDS: w::Schema =
 static RX_AMAZON_RESOURCE_NAME: w::Pattern = w::Pattern::new("[\\w+=/:,.@-]*");
 static AMAZON_RESOURCE_NAME: w::Schema =
     w::Schema::string("AmazonResourceName").pattern(&RX_AMAZON_RESOURCE_NAME).min(1).max(1011);
-
-w::structure! { AssociateKmsKeyInput ASSOCIATE_KMS_KEY_INPUT "AssociateKmsKeyRequest" {
-    0 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
-    1 kms_key_id: String = w::m("kmsKeyId", &KMS_KEY_ID).required(),
-    2 resource_identifier: Option<String> = w::m("resourceIdentifier", &RESOURCE_IDENTIFIER),
-} }
-
-w::structure! { ConflictException CONFLICT_EXCEPTION "ConflictException" {} }
-
-w::structure! { CreateDeliveryInput CREATE_DELIVERY_INPUT "CreateDeliveryRequest" {
-    0 delivery_source_name: String = w::m("deliverySourceName", &DELIVERY_SOURCE_NAME).required(),
-    1 delivery_destination_arn: String = w::m("deliveryDestinationArn", &w::STRING).required(),
-    2 record_fields: Option<Vec<String>> = w::m("recordFields", &RECORD_FIELDS),
-    3 field_delimiter: Option<String> = w::m("fieldDelimiter", &FIELD_DELIMITER),
-    4 s3_delivery_configuration: Option<S3DeliveryConfiguration> = w::m("s3DeliveryConfiguration", &S3_DELIVERY_CONFIGURATION),
-    5 tags: Option<w::BTreeMap<String, String>> = w::m("tags", &TAGS),
-} }
-
-w::structure! { CreateDeliveryOutput CREATE_DELIVERY_OUTPUT "CreateDeliveryResponse" {
-    0 delivery: Option<Delivery> = w::m("delivery", &DELIVERY),
-} }
 
 w::structure! { CreateLogGroupInput CREATE_LOG_GROUP_INPUT "CreateLogGroupRequest" {
     0 log_group_name: String = w::m("logGroupName", &LOG_GROUP_NAME).required(),
@@ -66,21 +43,13 @@ w::open_enum! { DataProtectionStatus "DataProtectionStatus" {
     Disabled = "DISABLED",
 } }
 
-w::structure! { DeleteDeliveryDestinationInput DELETE_DELIVERY_DESTINATION_INPUT "DeleteDeliveryDestinationRequest" {
-    0 name: String = w::m("name", &DELIVERY_DESTINATION_NAME).required(),
+w::structure! { DataSourceFilter DATA_SOURCE_FILTER "DataSourceFilter" {
+    0 name: String = w::m("name", &w::STRING).required(),
+    1 r#type: Option<String> = w::m("type", &w::STRING),
 } }
 
-w::structure! { DeleteDeliveryInput DELETE_DELIVERY_INPUT "DeleteDeliveryRequest" {
-    0 id: String = w::m("id", &DELIVERY_ID).required(),
-} }
-
-w::structure! { DeleteDeliverySourceInput DELETE_DELIVERY_SOURCE_INPUT "DeleteDeliverySourceRequest" {
-    0 name: String = w::m("name", &DELIVERY_SOURCE_NAME).required(),
-} }
-
-w::structure! { DeleteDestinationInput DELETE_DESTINATION_INPUT "DeleteDestinationRequest" {
-    0 destination_name: String = w::m("destinationName", &DESTINATION_NAME).required(),
-} }
+static DATA_SOURCE_FILTERS: w::Schema =
+    w::Schema::list("DataSourceFilters", w::m("member", &DATA_SOURCE_FILTER)).min(1).max(5);
 
 w::structure! { DeleteLogGroupInput DELETE_LOG_GROUP_INPUT "DeleteLogGroupRequest" {
     0 log_group_name: String = w::m("logGroupName", &LOG_GROUP_NAME).required(),
@@ -89,11 +58,6 @@ w::structure! { DeleteLogGroupInput DELETE_LOG_GROUP_INPUT "DeleteLogGroupReques
 w::structure! { DeleteLogStreamInput DELETE_LOG_STREAM_INPUT "DeleteLogStreamRequest" {
     0 log_group_name: String = w::m("logGroupName", &LOG_GROUP_NAME).required(),
     1 log_stream_name: String = w::m("logStreamName", &LOG_STREAM_NAME).required(),
-} }
-
-w::structure! { DeleteMetricFilterInput DELETE_METRIC_FILTER_INPUT "DeleteMetricFilterRequest" {
-    0 log_group_name: String = w::m("logGroupName", &LOG_GROUP_NAME).required(),
-    1 filter_name: String = w::m("filterName", &FILTER_NAME).required(),
 } }
 
 w::structure! { DeleteResourcePolicyInput DELETE_RESOURCE_POLICY_INPUT "DeleteResourcePolicyRequest" {
@@ -109,115 +73,6 @@ w::structure! { DeleteRetentionPolicyInput DELETE_RETENTION_POLICY_INPUT "Delete
 w::structure! { DeleteSubscriptionFilterInput DELETE_SUBSCRIPTION_FILTER_INPUT "DeleteSubscriptionFilterRequest" {
     0 log_group_name: String = w::m("logGroupName", &LOG_GROUP_NAME).required(),
     1 filter_name: String = w::m("filterName", &FILTER_NAME).required(),
-} }
-
-static DELIVERIES: w::Schema = w::Schema::list("Deliveries", w::m("member", &DELIVERY));
-
-w::structure! { Delivery DELIVERY "Delivery" {
-    0 id: Option<String> = w::m("id", &DELIVERY_ID),
-    1 arn: Option<String> = w::m("arn", &w::STRING),
-    2 delivery_source_name: Option<String> = w::m("deliverySourceName", &DELIVERY_SOURCE_NAME),
-    3 delivery_destination_arn: Option<String> = w::m("deliveryDestinationArn", &w::STRING),
-    4 delivery_destination_type: Option<DeliveryDestinationType> = w::m("deliveryDestinationType", DeliveryDestinationType::SCHEMA),
-    5 record_fields: Option<Vec<String>> = w::m("recordFields", &RECORD_FIELDS),
-    6 field_delimiter: Option<String> = w::m("fieldDelimiter", &FIELD_DELIMITER),
-    7 s3_delivery_configuration: Option<S3DeliveryConfiguration> = w::m("s3DeliveryConfiguration", &S3_DELIVERY_CONFIGURATION),
-    8 tags: Option<w::BTreeMap<String, String>> = w::m("tags", &TAGS),
-} }
-
-w::structure! { DeliveryDestination DELIVERY_DESTINATION "DeliveryDestination" {
-    0 name: Option<String> = w::m("name", &DELIVERY_DESTINATION_NAME),
-    1 arn: Option<String> = w::m("arn", &w::STRING),
-    2 delivery_destination_type: Option<DeliveryDestinationType> = w::m("deliveryDestinationType", DeliveryDestinationType::SCHEMA),
-    3 output_format: Option<OutputFormat> = w::m("outputFormat", OutputFormat::SCHEMA),
-    4 delivery_destination_configuration: Option<DeliveryDestinationConfiguration> = w::m("deliveryDestinationConfiguration", &DELIVERY_DESTINATION_CONFIGURATION),
-    5 role_arn: Option<String> = w::m("roleArn", &w::STRING),
-    6 tags: Option<w::BTreeMap<String, String>> = w::m("tags", &TAGS),
-} }
-
-w::structure! { DeliveryDestinationConfiguration DELIVERY_DESTINATION_CONFIGURATION "DeliveryDestinationConfiguration" {
-    0 destination_resource_arn: String = w::m("destinationResourceArn", &w::STRING).required(),
-} }
-
-static RX_DELIVERY_DESTINATION_NAME: w::Pattern = w::Pattern::new("[\\w-]*");
-static DELIVERY_DESTINATION_NAME: w::Schema = w::Schema::string("DeliveryDestinationName")
-    .pattern(&RX_DELIVERY_DESTINATION_NAME)
-    .min(1)
-    .max(60);
-
-w::open_enum! { DeliveryDestinationType "DeliveryDestinationType" {
-    S3 = "S3",
-    Cwl = "CWL",
-    Fh = "FH",
-    Xray = "XRAY",
-} }
-
-static RX_DELIVERY_ID: w::Pattern = w::Pattern::new("^[0-9A-Za-z]+$");
-static DELIVERY_ID: w::Schema =
-    w::Schema::string("DeliveryId").pattern(&RX_DELIVERY_ID).min(1).max(64);
-
-w::structure! { DeliverySource DELIVERY_SOURCE "DeliverySource" {
-    0 name: Option<String> = w::m("name", &DELIVERY_SOURCE_NAME),
-    1 arn: Option<String> = w::m("arn", &w::STRING),
-    2 resource_arns: Option<Vec<String>> = w::m("resourceArns", &RESOURCE_ARNS),
-    3 service: Option<String> = w::m("service", &SERVICE2),
-    4 log_type: Option<String> = w::m("logType", &LOG_TYPE),
-    5 tags: Option<w::BTreeMap<String, String>> = w::m("tags", &TAGS),
-    6 delivery_source_configuration: Option<w::BTreeMap<String, String>> = w::m("deliverySourceConfiguration", &DELIVERY_SOURCE_CONFIGURATION),
-    7 status: Option<DeliverySourceStatus> = w::m("status", DeliverySourceStatus::SCHEMA),
-    8 status_reason: Option<DeliverySourceStatusReason> = w::m("statusReason", DeliverySourceStatusReason::SCHEMA),
-} }
-
-static DELIVERY_SOURCE_CONFIGURATION: w::Schema = w::Schema::map(
-    "DeliverySourceConfiguration",
-    w::m("key", &DELIVERY_SOURCE_CONFIGURATION_KEY),
-    w::m("value", &DELIVERY_SOURCE_CONFIGURATION_VALUE),
-);
-
-static DELIVERY_SOURCE_CONFIGURATION_KEY: w::Schema =
-    w::Schema::string("DeliverySourceConfigurationKey").min(1).max(255);
-
-static DELIVERY_SOURCE_CONFIGURATION_VALUE: w::Schema =
-    w::Schema::string("DeliverySourceConfigurationValue").min(1).max(255);
-
-static RX_DELIVERY_SOURCE_NAME: w::Pattern = w::Pattern::new("[\\w-]*");
-static DELIVERY_SOURCE_NAME: w::Schema =
-    w::Schema::string("DeliverySourceName").pattern(&RX_DELIVERY_SOURCE_NAME).min(1).max(60);
-
-static DELIVERY_SOURCE_NAMES: w::Schema =
-    w::Schema::list("DeliverySourceNames", w::m("member", &DELIVERY_SOURCE_NAME)).min(1).max(20);
-
-w::open_enum! { DeliverySourceStatus "DeliverySourceStatus" {
-    Active = "ACTIVE",
-    Inactive = "INACTIVE",
-} }
-
-w::open_enum! { DeliverySourceStatusReason "DeliverySourceStatusReason" {
-    ResourceDeleted = "RESOURCE_DELETED",
-} }
-
-static DELIVERY_SUFFIX_PATH: w::Schema = w::Schema::string("DeliverySuffixPath").min(1).max(256);
-
-w::structure! { DescribeDeliveriesInput DESCRIBE_DELIVERIES_INPUT "DescribeDeliveriesRequest" {
-    0 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
-    1 limit: Option<i32> = w::m("limit", &DESCRIBE_LIMIT),
-    2 delivery_source_names: Option<Vec<String>> = w::m("deliverySourceNames", &DELIVERY_SOURCE_NAMES),
-} }
-
-w::structure! { DescribeDeliveriesOutput DESCRIBE_DELIVERIES_OUTPUT "DescribeDeliveriesResponse" {
-    0 deliveries: Option<Vec<Delivery>> = w::m("deliveries", &DELIVERIES),
-    1 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
-} }
-
-w::structure! { DescribeDestinationsInput DESCRIBE_DESTINATIONS_INPUT "DescribeDestinationsRequest" {
-    0 destination_name_prefix: Option<String> = w::m("DestinationNamePrefix", &DESTINATION_NAME),
-    1 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
-    2 limit: Option<i32> = w::m("limit", &DESCRIBE_LIMIT),
-} }
-
-w::structure! { DescribeDestinationsOutput DESCRIBE_DESTINATIONS_OUTPUT "DescribeDestinationsResponse" {
-    0 destinations: Option<Vec<Destination>> = w::m("destinations", &DESTINATIONS),
-    1 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
 } }
 
 static DESCRIBE_LIMIT: w::Schema =
@@ -259,36 +114,6 @@ w::structure! { DescribeLogStreamsOutput DESCRIBE_LOG_STREAMS_OUTPUT "DescribeLo
     1 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
 } }
 
-w::structure! { DescribeMetricFiltersInput DESCRIBE_METRIC_FILTERS_INPUT "DescribeMetricFiltersRequest" {
-    0 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
-    1 filter_name_prefix: Option<String> = w::m("filterNamePrefix", &FILTER_NAME),
-    2 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
-    3 limit: Option<i32> = w::m("limit", &DESCRIBE_LIMIT),
-    4 metric_name: Option<String> = w::m("metricName", &METRIC_NAME),
-    5 metric_namespace: Option<String> = w::m("metricNamespace", &METRIC_NAMESPACE),
-} }
-
-w::structure! { DescribeMetricFiltersOutput DESCRIBE_METRIC_FILTERS_OUTPUT "DescribeMetricFiltersResponse" {
-    0 metric_filters: Option<Vec<MetricFilter>> = w::m("metricFilters", &METRIC_FILTERS),
-    1 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
-} }
-
-static DESCRIBE_QUERIES_MAX_RESULTS: w::Schema =
-    w::Schema::scalar("DescribeQueriesMaxResults", w::Kind::Integer).min(1).max(1000);
-
-w::structure! { DescribeQueriesInput DESCRIBE_QUERIES_INPUT "DescribeQueriesRequest" {
-    0 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
-    1 status: Option<QueryStatus> = w::m("status", QueryStatus::SCHEMA),
-    2 max_results: Option<i32> = w::m("maxResults", &DESCRIBE_QUERIES_MAX_RESULTS),
-    3 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
-    4 query_language: Option<QueryLanguage> = w::m("queryLanguage", QueryLanguage::SCHEMA),
-} }
-
-w::structure! { DescribeQueriesOutput DESCRIBE_QUERIES_OUTPUT "DescribeQueriesResponse" {
-    0 queries: Option<Vec<QueryInfo>> = w::m("queries", &QUERY_INFO_LIST),
-    1 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
-} }
-
 w::structure! { DescribeResourcePoliciesInput DESCRIBE_RESOURCE_POLICIES_INPUT "DescribeResourcePoliciesRequest" {
     0 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
     1 limit: Option<i32> = w::m("limit", &DESCRIBE_LIMIT),
@@ -313,34 +138,7 @@ w::structure! { DescribeSubscriptionFiltersOutput DESCRIBE_SUBSCRIPTION_FILTERS_
     1 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
 } }
 
-w::structure! { Destination DESTINATION "Destination" {
-    0 destination_name: Option<String> = w::m("destinationName", &DESTINATION_NAME),
-    1 target_arn: Option<String> = w::m("targetArn", &TARGET_ARN),
-    2 role_arn: Option<String> = w::m("roleArn", &ROLE_ARN),
-    3 access_policy: Option<String> = w::m("accessPolicy", &ACCESS_POLICY),
-    4 arn: Option<String> = w::m("arn", &w::STRING),
-    5 creation_time: Option<i64> = w::m("creationTime", &TIMESTAMP),
-} }
-
 static DESTINATION_ARN: w::Schema = w::Schema::string("DestinationArn").min(1);
-
-static RX_DESTINATION_NAME: w::Pattern = w::Pattern::new("[^:*]*");
-static DESTINATION_NAME: w::Schema =
-    w::Schema::string("DestinationName").pattern(&RX_DESTINATION_NAME).min(1).max(512);
-
-static DESTINATIONS: w::Schema = w::Schema::list("Destinations", w::m("member", &DESTINATION));
-
-static DIMENSIONS: w::Schema =
-    w::Schema::map("Dimensions", w::m("key", &DIMENSIONS_KEY), w::m("value", &DIMENSIONS_VALUE));
-
-static DIMENSIONS_KEY: w::Schema = w::Schema::string("DimensionsKey").max(255);
-
-static DIMENSIONS_VALUE: w::Schema = w::Schema::string("DimensionsValue").max(255);
-
-w::structure! { DisassociateKmsKeyInput DISASSOCIATE_KMS_KEY_INPUT "DisassociateKmsKeyRequest" {
-    0 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
-    1 resource_identifier: Option<String> = w::m("resourceIdentifier", &RESOURCE_IDENTIFIER),
-} }
 
 w::open_enum! { Distribution "Distribution" {
     Random = "Random",
@@ -349,8 +147,6 @@ w::open_enum! { Distribution "Distribution" {
 
 static EMIT_SYSTEM_FIELDS: w::Schema =
     w::Schema::list("EmitSystemFields", w::m("member", &w::STRING));
-
-static ENCRYPTION_KEY: w::Schema = w::Schema::string("EncryptionKey").max(256);
 
 w::structure! { Entity ENTITY "Entity" {
     0 key_attributes: Option<w::BTreeMap<String, String>> = w::m("keyAttributes", &ENTITY_KEY_ATTRIBUTES),
@@ -399,17 +195,17 @@ static EVENT_MESSAGE: w::Schema = w::Schema::string("EventMessage").min(1);
 static EVENTS_LIMIT: w::Schema =
     w::Schema::scalar("EventsLimit", w::Kind::Integer).min(1).max(10000);
 
-static EVENTS_LIMIT_START_QUERY: w::Schema =
-    w::Schema::scalar("EventsLimitStartQuery", w::Kind::Integer).min(1).max(100000);
-
 static EXPECTED_REVISION_ID: w::Schema = w::Schema::string("ExpectedRevisionId").min(1);
 
 static EXTRACTED_VALUES: w::Schema =
     w::Schema::map("ExtractedValues", w::m("key", &w::STRING), w::m("value", &w::STRING));
 
-static FIELD_DELIMITER: w::Schema = w::Schema::string("FieldDelimiter").min(0).max(5);
+static RX_FIELD_INDEX_NAME: w::Pattern = w::Pattern::new("[\\.\\-_/#A-Za-z0-9]+");
+static FIELD_INDEX_NAME: w::Schema =
+    w::Schema::string("FieldIndexName").pattern(&RX_FIELD_INDEX_NAME).min(1).max(512);
 
-static FIELD_HEADER: w::Schema = w::Schema::string("FieldHeader").min(1).max(64);
+static FIELD_INDEX_NAMES: w::Schema =
+    w::Schema::list("FieldIndexNames", w::m("member", &FIELD_INDEX_NAME)).min(1).max(20);
 
 static FIELD_SELECTION_CRITERIA: w::Schema =
     w::Schema::string("FieldSelectionCriteria").min(0).max(2000);
@@ -452,30 +248,6 @@ w::structure! { FilteredLogEvent FILTERED_LOG_EVENT "FilteredLogEvent" {
 static FILTERED_LOG_EVENTS: w::Schema =
     w::Schema::list("FilteredLogEvents", w::m("member", &FILTERED_LOG_EVENT));
 
-w::structure! { GetDeliveryDestinationInput GET_DELIVERY_DESTINATION_INPUT "GetDeliveryDestinationRequest" {
-    0 name: String = w::m("name", &DELIVERY_DESTINATION_NAME).required(),
-} }
-
-w::structure! { GetDeliveryDestinationOutput GET_DELIVERY_DESTINATION_OUTPUT "GetDeliveryDestinationResponse" {
-    0 delivery_destination: Option<DeliveryDestination> = w::m("deliveryDestination", &DELIVERY_DESTINATION),
-} }
-
-w::structure! { GetDeliveryInput GET_DELIVERY_INPUT "GetDeliveryRequest" {
-    0 id: String = w::m("id", &DELIVERY_ID).required(),
-} }
-
-w::structure! { GetDeliveryOutput GET_DELIVERY_OUTPUT "GetDeliveryResponse" {
-    0 delivery: Option<Delivery> = w::m("delivery", &DELIVERY),
-} }
-
-w::structure! { GetDeliverySourceInput GET_DELIVERY_SOURCE_INPUT "GetDeliverySourceRequest" {
-    0 name: String = w::m("name", &DELIVERY_SOURCE_NAME).required(),
-} }
-
-w::structure! { GetDeliverySourceOutput GET_DELIVERY_SOURCE_OUTPUT "GetDeliverySourceResponse" {
-    0 delivery_source: Option<DeliverySource> = w::m("deliverySource", &DELIVERY_SOURCE),
-} }
-
 w::structure! { GetLogEventsInput GET_LOG_EVENTS_INPUT "GetLogEventsRequest" {
     0 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
     1 log_group_identifier: Option<String> = w::m("logGroupIdentifier", &LOG_GROUP_IDENTIFIER),
@@ -492,27 +264,6 @@ w::structure! { GetLogEventsOutput GET_LOG_EVENTS_OUTPUT "GetLogEventsResponse" 
     0 events: Option<Vec<OutputLogEvent>> = w::m("events", &OUTPUT_LOG_EVENTS),
     1 next_forward_token: Option<String> = w::m("nextForwardToken", &NEXT_TOKEN),
     2 next_backward_token: Option<String> = w::m("nextBackwardToken", &NEXT_TOKEN),
-} }
-
-static GET_QUERY_RESULTS_MAX_ITEMS: w::Schema =
-    w::Schema::scalar("GetQueryResultsMaxItems", w::Kind::Integer).min(0).max(10000);
-
-static GET_QUERY_RESULTS_NEXT_TOKEN: w::Schema =
-    w::Schema::string("GetQueryResultsNextToken").max(1024);
-
-w::structure! { GetQueryResultsInput GET_QUERY_RESULTS_INPUT "GetQueryResultsRequest" {
-    0 query_id: String = w::m("queryId", &QUERY_ID).required(),
-    1 next_token: Option<String> = w::m("nextToken", &GET_QUERY_RESULTS_NEXT_TOKEN),
-    2 max_items: Option<i32> = w::m("maxItems", &GET_QUERY_RESULTS_MAX_ITEMS),
-} }
-
-w::structure! { GetQueryResultsOutput GET_QUERY_RESULTS_OUTPUT "GetQueryResultsResponse" {
-    0 query_language: Option<QueryLanguage> = w::m("queryLanguage", QueryLanguage::SCHEMA),
-    1 results: Option<Vec<Vec<ResultField>>> = w::m("results", &QUERY_RESULTS),
-    2 statistics: Option<QueryStatistics> = w::m("statistics", &QUERY_STATISTICS),
-    3 status: Option<QueryStatus> = w::m("status", QueryStatus::SCHEMA),
-    4 encryption_key: Option<String> = w::m("encryptionKey", &ENCRYPTION_KEY),
-    5 next_token: Option<String> = w::m("nextToken", &GET_QUERY_RESULTS_NEXT_TOKEN),
 } }
 
 static INHERITED_PROPERTIES: w::Schema =
@@ -544,6 +295,25 @@ w::structure! { InvalidSequenceTokenException INVALID_SEQUENCE_TOKEN_EXCEPTION "
 static KMS_KEY_ID: w::Schema = w::Schema::string("KmsKeyId").max(256);
 
 w::structure! { LimitExceededException LIMIT_EXCEEDED_EXCEPTION "LimitExceededException" {} }
+
+static LIST_LIMIT: w::Schema = w::Schema::scalar("ListLimit", w::Kind::Integer).min(1).max(1000);
+
+w::structure! { ListLogGroupsInput LIST_LOG_GROUPS_INPUT "ListLogGroupsRequest" {
+    0 log_group_name_pattern: Option<String> = w::m("logGroupNamePattern", &LOG_GROUP_NAME_REGEX_PATTERN),
+    1 log_group_class: Option<LogGroupClass> = w::m("logGroupClass", LogGroupClass::SCHEMA),
+    2 include_linked_accounts: Option<bool> = w::m("includeLinkedAccounts", &w::BOOLEAN),
+    3 account_identifiers: Option<Vec<String>> = w::m("accountIdentifiers", &ACCOUNT_IDS),
+    4 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
+    5 limit: Option<i32> = w::m("limit", &LIST_LIMIT),
+    6 data_sources: Option<Vec<DataSourceFilter>> = w::m("dataSources", &DATA_SOURCE_FILTERS),
+    7 field_index_names: Option<Vec<String>> = w::m("fieldIndexNames", &FIELD_INDEX_NAMES),
+    8 log_group_tags: Option<Vec<TagFilter>> = w::m("logGroupTags", &TAG_FILTERS),
+} }
+
+w::structure! { ListLogGroupsOutput LIST_LOG_GROUPS_OUTPUT "ListLogGroupsResponse" {
+    0 log_groups: Option<Vec<LogGroupSummary>> = w::m("logGroups", &LOG_GROUP_SUMMARIES),
+    1 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
+} }
 
 w::structure! { ListTagsForResourceInput LIST_TAGS_FOR_RESOURCE_INPUT "ListTagsForResourceRequest" {
     0 resource_arn: String = w::m("resourceArn", &AMAZON_RESOURCE_NAME).required(),
@@ -589,9 +359,6 @@ static RX_LOG_GROUP_IDENTIFIER: w::Pattern = w::Pattern::new("[\\w#+=/:,.@-]*");
 static LOG_GROUP_IDENTIFIER: w::Schema =
     w::Schema::string("LogGroupIdentifier").pattern(&RX_LOG_GROUP_IDENTIFIER).min(1).max(2048);
 
-static LOG_GROUP_IDENTIFIERS: w::Schema =
-    w::Schema::list("LogGroupIdentifiers", w::m("member", &LOG_GROUP_IDENTIFIER));
-
 static RX_LOG_GROUP_NAME: w::Pattern = w::Pattern::new("[\\.\\-_/#A-Za-z0-9]+");
 static LOG_GROUP_NAME: w::Schema =
     w::Schema::string("LogGroupName").pattern(&RX_LOG_GROUP_NAME).min(1).max(512);
@@ -600,8 +367,21 @@ static RX_LOG_GROUP_NAME_PATTERN: w::Pattern = w::Pattern::new("[\\.\\-_/#A-Za-z
 static LOG_GROUP_NAME_PATTERN: w::Schema =
     w::Schema::string("LogGroupNamePattern").pattern(&RX_LOG_GROUP_NAME_PATTERN).min(0).max(512);
 
-static LOG_GROUP_NAMES: w::Schema =
-    w::Schema::list("LogGroupNames", w::m("member", &LOG_GROUP_NAME));
+static RX_LOG_GROUP_NAME_REGEX_PATTERN: w::Pattern =
+    w::Pattern::new("(\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24})(\\|\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24}){0,4}");
+static LOG_GROUP_NAME_REGEX_PATTERN: w::Schema = w::Schema::string("LogGroupNameRegexPattern")
+    .pattern(&RX_LOG_GROUP_NAME_REGEX_PATTERN)
+    .min(3)
+    .max(129);
+
+static LOG_GROUP_SUMMARIES: w::Schema =
+    w::Schema::list("LogGroupSummaries", w::m("member", &LOG_GROUP_SUMMARY));
+
+w::structure! { LogGroupSummary LOG_GROUP_SUMMARY "LogGroupSummary" {
+    0 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
+    1 log_group_arn: Option<String> = w::m("logGroupArn", &w::STRING),
+    2 log_group_class: Option<LogGroupClass> = w::m("logGroupClass", LogGroupClass::SCHEMA),
+} }
 
 static LOG_GROUPS: w::Schema = w::Schema::list("LogGroups", w::m("member", &LOG_GROUP));
 
@@ -622,24 +402,6 @@ static LOG_STREAM_NAME: w::Schema =
 
 static LOG_STREAMS: w::Schema = w::Schema::list("LogStreams", w::m("member", &LOG_STREAM));
 
-static RX_LOG_TYPE: w::Pattern = w::Pattern::new("[\\w]*");
-static LOG_TYPE: w::Schema = w::Schema::string("LogType").pattern(&RX_LOG_TYPE).min(1).max(255);
-
-w::structure! { MalformedQueryException MALFORMED_QUERY_EXCEPTION "MalformedQueryException" {
-    0 query_compile_error: Option<QueryCompileError> = w::m("queryCompileError", &QUERY_COMPILE_ERROR),
-} }
-
-w::structure! { MetricFilter METRIC_FILTER "MetricFilter" {
-    0 filter_name: Option<String> = w::m("filterName", &FILTER_NAME),
-    1 filter_pattern: Option<String> = w::m("filterPattern", &FILTER_PATTERN),
-    2 metric_transformations: Option<Vec<MetricTransformation>> = w::m("metricTransformations", &METRIC_TRANSFORMATIONS),
-    3 creation_time: Option<i64> = w::m("creationTime", &TIMESTAMP),
-    4 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
-    5 apply_on_transformed_logs: Option<bool> = w::m("applyOnTransformedLogs", &w::BOOLEAN),
-    6 field_selection_criteria: Option<String> = w::m("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
-    7 emit_system_field_dimensions: Option<Vec<String>> = w::m("emitSystemFieldDimensions", &EMIT_SYSTEM_FIELDS),
-} }
-
 w::structure! { MetricFilterMatchRecord METRIC_FILTER_MATCH_RECORD "MetricFilterMatchRecord" {
     0 event_number: Option<i64> = w::m("eventNumber", &w::LONG),
     1 event_message: Option<String> = w::m("eventMessage", &EVENT_MESSAGE),
@@ -649,29 +411,6 @@ w::structure! { MetricFilterMatchRecord METRIC_FILTER_MATCH_RECORD "MetricFilter
 static METRIC_FILTER_MATCHES: w::Schema =
     w::Schema::list("MetricFilterMatches", w::m("member", &METRIC_FILTER_MATCH_RECORD));
 
-static METRIC_FILTERS: w::Schema = w::Schema::list("MetricFilters", w::m("member", &METRIC_FILTER));
-
-static RX_METRIC_NAME: w::Pattern = w::Pattern::new("[^:*$]*");
-static METRIC_NAME: w::Schema = w::Schema::string("MetricName").pattern(&RX_METRIC_NAME).max(255);
-
-static RX_METRIC_NAMESPACE: w::Pattern = w::Pattern::new("[^:*$]*");
-static METRIC_NAMESPACE: w::Schema =
-    w::Schema::string("MetricNamespace").pattern(&RX_METRIC_NAMESPACE).max(255);
-
-w::structure! { MetricTransformation METRIC_TRANSFORMATION "MetricTransformation" {
-    0 metric_name: String = w::m("metricName", &METRIC_NAME).required(),
-    1 metric_namespace: String = w::m("metricNamespace", &METRIC_NAMESPACE).required(),
-    2 metric_value: String = w::m("metricValue", &METRIC_VALUE).required(),
-    3 default_value: Option<f64> = w::m("defaultValue", &w::DOUBLE),
-    4 dimensions: Option<w::BTreeMap<String, String>> = w::m("dimensions", &DIMENSIONS),
-    5 unit: Option<StandardUnit> = w::m("unit", StandardUnit::SCHEMA),
-} }
-
-static METRIC_TRANSFORMATIONS: w::Schema =
-    w::Schema::list("MetricTransformations", w::m("member", &METRIC_TRANSFORMATION)).min(1).max(1);
-
-static METRIC_VALUE: w::Schema = w::Schema::string("MetricValue").max(100);
-
 static NEXT_TOKEN: w::Schema = w::Schema::string("NextToken").min(1);
 
 w::structure! { OperationAbortedException OPERATION_ABORTED_EXCEPTION "OperationAbortedException" {} }
@@ -679,14 +418,6 @@ w::structure! { OperationAbortedException OPERATION_ABORTED_EXCEPTION "Operation
 w::open_enum! { OrderBy "OrderBy" {
     LogStreamName = "LogStreamName",
     LastEventTime = "LastEventTime",
-} }
-
-w::open_enum! { OutputFormat "OutputFormat" {
-    Json = "json",
-    Plain = "plain",
-    W3c = "w3c",
-    Raw = "raw",
-    Parquet = "parquet",
 } }
 
 w::structure! { OutputLogEvent OUTPUT_LOG_EVENT "OutputLogEvent" {
@@ -705,48 +436,6 @@ w::open_enum! { PolicyScope "PolicyScope" {
     Resource = "RESOURCE",
 } }
 
-w::structure! { PutDeliveryDestinationInput PUT_DELIVERY_DESTINATION_INPUT "PutDeliveryDestinationRequest" {
-    0 name: String = w::m("name", &DELIVERY_DESTINATION_NAME).required(),
-    1 output_format: Option<OutputFormat> = w::m("outputFormat", OutputFormat::SCHEMA),
-    2 delivery_destination_configuration: Option<DeliveryDestinationConfiguration> = w::m("deliveryDestinationConfiguration", &DELIVERY_DESTINATION_CONFIGURATION),
-    3 delivery_destination_type: Option<DeliveryDestinationType> = w::m("deliveryDestinationType", DeliveryDestinationType::SCHEMA),
-    4 role_arn: Option<String> = w::m("roleArn", &w::STRING),
-    5 tags: Option<w::BTreeMap<String, String>> = w::m("tags", &TAGS),
-} }
-
-w::structure! { PutDeliveryDestinationOutput PUT_DELIVERY_DESTINATION_OUTPUT "PutDeliveryDestinationResponse" {
-    0 delivery_destination: Option<DeliveryDestination> = w::m("deliveryDestination", &DELIVERY_DESTINATION),
-} }
-
-w::structure! { PutDeliverySourceInput PUT_DELIVERY_SOURCE_INPUT "PutDeliverySourceRequest" {
-    0 name: String = w::m("name", &DELIVERY_SOURCE_NAME).required(),
-    1 resource_arn: String = w::m("resourceArn", &w::STRING).required(),
-    2 log_type: String = w::m("logType", &LOG_TYPE).required(),
-    3 tags: Option<w::BTreeMap<String, String>> = w::m("tags", &TAGS),
-    4 delivery_source_configuration: Option<w::BTreeMap<String, String>> = w::m("deliverySourceConfiguration", &DELIVERY_SOURCE_CONFIGURATION),
-} }
-
-w::structure! { PutDeliverySourceOutput PUT_DELIVERY_SOURCE_OUTPUT "PutDeliverySourceResponse" {
-    0 delivery_source: Option<DeliverySource> = w::m("deliverySource", &DELIVERY_SOURCE),
-} }
-
-w::structure! { PutDestinationPolicyInput PUT_DESTINATION_POLICY_INPUT "PutDestinationPolicyRequest" {
-    0 destination_name: String = w::m("destinationName", &DESTINATION_NAME).required(),
-    1 access_policy: String = w::m("accessPolicy", &ACCESS_POLICY).required(),
-    2 force_update: Option<bool> = w::m("forceUpdate", &w::BOOLEAN),
-} }
-
-w::structure! { PutDestinationInput PUT_DESTINATION_INPUT "PutDestinationRequest" {
-    0 destination_name: String = w::m("destinationName", &DESTINATION_NAME).required(),
-    1 target_arn: String = w::m("targetArn", &TARGET_ARN).required(),
-    2 role_arn: String = w::m("roleArn", &ROLE_ARN).required(),
-    3 tags: Option<w::BTreeMap<String, String>> = w::m("tags", &TAGS),
-} }
-
-w::structure! { PutDestinationOutput PUT_DESTINATION_OUTPUT "PutDestinationResponse" {
-    0 destination: Option<Destination> = w::m("destination", &DESTINATION),
-} }
-
 w::structure! { PutLogEventsInput PUT_LOG_EVENTS_INPUT "PutLogEventsRequest" {
     0 log_group_name: String = w::m("logGroupName", &LOG_GROUP_NAME).required(),
     1 log_stream_name: String = w::m("logStreamName", &LOG_STREAM_NAME).required(),
@@ -761,14 +450,9 @@ w::structure! { PutLogEventsOutput PUT_LOG_EVENTS_OUTPUT "PutLogEventsResponse" 
     2 rejected_entity_info: Option<RejectedEntityInfo> = w::m("rejectedEntityInfo", &REJECTED_ENTITY_INFO),
 } }
 
-w::structure! { PutMetricFilterInput PUT_METRIC_FILTER_INPUT "PutMetricFilterRequest" {
-    0 log_group_name: String = w::m("logGroupName", &LOG_GROUP_NAME).required(),
-    1 filter_name: String = w::m("filterName", &FILTER_NAME).required(),
-    2 filter_pattern: String = w::m("filterPattern", &FILTER_PATTERN).required(),
-    3 metric_transformations: Vec<MetricTransformation> = w::m("metricTransformations", &METRIC_TRANSFORMATIONS).required(),
-    4 apply_on_transformed_logs: Option<bool> = w::m("applyOnTransformedLogs", &w::BOOLEAN),
-    5 field_selection_criteria: Option<String> = w::m("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
-    6 emit_system_field_dimensions: Option<Vec<String>> = w::m("emitSystemFieldDimensions", &EMIT_SYSTEM_FIELDS),
+w::structure! { PutLogGroupDeletionProtectionInput PUT_LOG_GROUP_DELETION_PROTECTION_INPUT "PutLogGroupDeletionProtectionRequest" {
+    0 log_group_identifier: String = w::m("logGroupIdentifier", &LOG_GROUP_IDENTIFIER).required(),
+    1 deletion_protection_enabled: bool = w::m("deletionProtectionEnabled", &w::BOOLEAN).required(),
 } }
 
 w::structure! { PutResourcePolicyInput PUT_RESOURCE_POLICY_INPUT "PutResourcePolicyRequest" {
@@ -800,65 +484,6 @@ w::structure! { PutSubscriptionFilterInput PUT_SUBSCRIPTION_FILTER_INPUT "PutSub
     8 emit_system_fields: Option<Vec<String>> = w::m("emitSystemFields", &EMIT_SYSTEM_FIELDS),
 } }
 
-w::structure! { QueryCompileError QUERY_COMPILE_ERROR "QueryCompileError" {
-    0 location: Option<QueryCompileErrorLocation> = w::m("location", &QUERY_COMPILE_ERROR_LOCATION),
-    1 message: Option<String> = w::m("message", &w::STRING),
-} }
-
-w::structure! { QueryCompileErrorLocation QUERY_COMPILE_ERROR_LOCATION "QueryCompileErrorLocation" {
-    0 start_char_offset: Option<i32> = w::m("startCharOffset", &w::INTEGER),
-    1 end_char_offset: Option<i32> = w::m("endCharOffset", &w::INTEGER),
-} }
-
-static QUERY_ID: w::Schema = w::Schema::string("QueryId").min(1).max(256);
-
-w::structure! { QueryInfo QUERY_INFO "QueryInfo" {
-    0 query_language: Option<QueryLanguage> = w::m("queryLanguage", QueryLanguage::SCHEMA),
-    1 query_id: Option<String> = w::m("queryId", &QUERY_ID),
-    2 query_string: Option<String> = w::m("queryString", &QUERY_STRING),
-    3 status: Option<QueryStatus> = w::m("status", QueryStatus::SCHEMA),
-    4 create_time: Option<i64> = w::m("createTime", &TIMESTAMP),
-    5 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
-    6 query_duration: Option<i64> = w::m("queryDuration", &w::LONG),
-    7 bytes_scanned: Option<f64> = w::m("bytesScanned", &w::DOUBLE),
-    8 user_identity: Option<String> = w::m("userIdentity", &USER_IDENTITY),
-} }
-
-static QUERY_INFO_LIST: w::Schema = w::Schema::list("QueryInfoList", w::m("member", &QUERY_INFO));
-
-w::open_enum! { QueryLanguage "QueryLanguage" {
-    Cwli = "CWLI",
-    Sql = "SQL",
-    Ppl = "PPL",
-} }
-
-static QUERY_RESULTS: w::Schema = w::Schema::list("QueryResults", w::m("member", &RESULT_ROWS));
-
-w::structure! { QueryStatistics QUERY_STATISTICS "QueryStatistics" {
-    0 records_matched: Option<f64> = w::m("recordsMatched", &w::DOUBLE),
-    1 records_scanned: Option<f64> = w::m("recordsScanned", &w::DOUBLE),
-    2 estimated_records_skipped: Option<f64> = w::m("estimatedRecordsSkipped", &w::DOUBLE),
-    3 bytes_scanned: Option<f64> = w::m("bytesScanned", &w::DOUBLE),
-    4 estimated_bytes_skipped: Option<f64> = w::m("estimatedBytesSkipped", &w::DOUBLE),
-    5 log_groups_scanned: Option<f64> = w::m("logGroupsScanned", &w::DOUBLE),
-    6 result_count: Option<f64> = w::m("resultCount", &w::DOUBLE),
-} }
-
-w::open_enum! { QueryStatus "QueryStatus" {
-    Scheduled = "Scheduled",
-    Running = "Running",
-    Complete = "Complete",
-    Failed = "Failed",
-    Cancelled = "Cancelled",
-    Timeout = "Timeout",
-    UnknownValue = "Unknown",
-} }
-
-static QUERY_STRING: w::Schema = w::Schema::string("QueryString").min(0).max(10000);
-
-static RECORD_FIELDS: w::Schema =
-    w::Schema::list("RecordFields", w::m("member", &FIELD_HEADER)).min(0).max(128);
-
 w::structure! { RejectedEntityInfo REJECTED_ENTITY_INFO "RejectedEntityInfo" {
     0 error_type: EntityRejectionErrorType = w::m("errorType", EntityRejectionErrorType::SCHEMA).required(),
 } }
@@ -870,12 +495,6 @@ w::structure! { RejectedLogEventsInfo REJECTED_LOG_EVENTS_INFO "RejectedLogEvent
 } }
 
 w::structure! { ResourceAlreadyExistsException RESOURCE_ALREADY_EXISTS_EXCEPTION "ResourceAlreadyExistsException" {} }
-
-static RESOURCE_ARNS: w::Schema = w::Schema::list("ResourceArns", w::m("member", &w::STRING));
-
-static RX_RESOURCE_IDENTIFIER: w::Pattern = w::Pattern::new("[\\w+=/:,.@\\-\\*]*");
-static RESOURCE_IDENTIFIER: w::Schema =
-    w::Schema::string("ResourceIdentifier").pattern(&RX_RESOURCE_IDENTIFIER).min(1).max(2048);
 
 w::structure! { ResourceNotFoundException RESOURCE_NOT_FOUND_EXCEPTION "ResourceNotFoundException" {} }
 
@@ -891,19 +510,7 @@ w::structure! { ResourcePolicy RESOURCE_POLICY "ResourcePolicy" {
     5 revision_id: Option<String> = w::m("revisionId", &EXPECTED_REVISION_ID),
 } }
 
-w::structure! { ResultField RESULT_FIELD "ResultField" {
-    0 field: Option<String> = w::m("field", &w::STRING),
-    1 value: Option<String> = w::m("value", &w::STRING),
-} }
-
-static RESULT_ROWS: w::Schema = w::Schema::list("ResultRows", w::m("member", &RESULT_FIELD));
-
 static ROLE_ARN: w::Schema = w::Schema::string("RoleArn").min(1);
-
-w::structure! { S3DeliveryConfiguration S3_DELIVERY_CONFIGURATION "S3DeliveryConfiguration" {
-    0 suffix_path: Option<String> = w::m("suffixPath", &DELIVERY_SUFFIX_PATH),
-    1 enable_hive_compatible_path: Option<bool> = w::m("enableHiveCompatiblePath", &w::BOOLEAN),
-} }
 
 w::structure! { SearchedLogStream SEARCHED_LOG_STREAM "SearchedLogStream" {
     0 log_stream_name: Option<String> = w::m("logStreamName", &LOG_STREAM_NAME),
@@ -915,81 +522,7 @@ static SEARCHED_LOG_STREAMS: w::Schema =
 
 static SEQUENCE_TOKEN: w::Schema = w::Schema::string("SequenceToken").min(1);
 
-static RX_SERVICE2: w::Pattern = w::Pattern::new("[\\w_-]*");
-static SERVICE2: w::Schema = w::Schema::string("Service").pattern(&RX_SERVICE2).min(1).max(255);
-
-w::structure! { ServiceQuotaExceededException SERVICE_QUOTA_EXCEEDED_EXCEPTION "ServiceQuotaExceededException" {} }
-
 w::structure! { ServiceUnavailableException SERVICE_UNAVAILABLE_EXCEPTION "ServiceUnavailableException" {} }
-
-w::open_enum! { StandardUnit "StandardUnit" {
-    Seconds = "Seconds",
-    Microseconds = "Microseconds",
-    Milliseconds = "Milliseconds",
-    Bytes = "Bytes",
-    Kilobytes = "Kilobytes",
-    Megabytes = "Megabytes",
-    Gigabytes = "Gigabytes",
-    Terabytes = "Terabytes",
-    Bits = "Bits",
-    Kilobits = "Kilobits",
-    Megabits = "Megabits",
-    Gigabits = "Gigabits",
-    Terabits = "Terabits",
-    Percent = "Percent",
-    Count = "Count",
-    BytesSecond = "Bytes/Second",
-    KilobytesSecond = "Kilobytes/Second",
-    MegabytesSecond = "Megabytes/Second",
-    GigabytesSecond = "Gigabytes/Second",
-    TerabytesSecond = "Terabytes/Second",
-    BitsSecond = "Bits/Second",
-    KilobitsSecond = "Kilobits/Second",
-    MegabitsSecond = "Megabits/Second",
-    GigabitsSecond = "Gigabits/Second",
-    TerabitsSecond = "Terabits/Second",
-    CountSecond = "Count/Second",
-    None = "None",
-} }
-
-static START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS: w::Schema =
-    w::Schema::list("StartLiveTailLogGroupIdentifiers", w::m("member", &LOG_GROUP_IDENTIFIER))
-        .min(1)
-        .max(10);
-
-w::structure! { StartLiveTailInput START_LIVE_TAIL_INPUT "StartLiveTailRequest" {
-    0 log_group_identifiers: Vec<String> = w::m("logGroupIdentifiers", &START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS).required(),
-    1 log_stream_names: Option<Vec<String>> = w::m("logStreamNames", &INPUT_LOG_STREAM_NAMES),
-    2 log_stream_name_prefixes: Option<Vec<String>> = w::m("logStreamNamePrefixes", &INPUT_LOG_STREAM_NAMES),
-    3 log_event_filter_pattern: Option<String> = w::m("logEventFilterPattern", &FILTER_PATTERN),
-} }
-
-w::structure! { StartLiveTailOutput START_LIVE_TAIL_OUTPUT "StartLiveTailResponse" {
-    0 response_stream: w::Body = w::m("responseStream", &w::STREAM).with(w::EVENT_STREAM),
-} }
-
-w::structure! { StartQueryInput START_QUERY_INPUT "StartQueryRequest" {
-    0 query_language: Option<QueryLanguage> = w::m("queryLanguage", QueryLanguage::SCHEMA),
-    1 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
-    2 log_group_names: Option<Vec<String>> = w::m("logGroupNames", &LOG_GROUP_NAMES),
-    3 log_group_identifiers: Option<Vec<String>> = w::m("logGroupIdentifiers", &LOG_GROUP_IDENTIFIERS),
-    4 start_time: i64 = w::m("startTime", &TIMESTAMP).required(),
-    5 end_time: i64 = w::m("endTime", &TIMESTAMP).required(),
-    6 query_string: String = w::m("queryString", &QUERY_STRING).required(),
-    7 limit: Option<i32> = w::m("limit", &EVENTS_LIMIT_START_QUERY),
-} }
-
-w::structure! { StartQueryOutput START_QUERY_OUTPUT "StartQueryResponse" {
-    0 query_id: Option<String> = w::m("queryId", &QUERY_ID),
-} }
-
-w::structure! { StopQueryInput STOP_QUERY_INPUT "StopQueryRequest" {
-    0 query_id: String = w::m("queryId", &QUERY_ID).required(),
-} }
-
-w::structure! { StopQueryOutput STOP_QUERY_OUTPUT "StopQueryResponse" {
-    0 success: Option<bool> = w::m("success", &w::BOOLEAN),
-} }
 
 static STORED_BYTES: w::Schema = w::Schema::scalar("StoredBytes", w::Kind::Long).min(0);
 
@@ -1008,6 +541,26 @@ w::structure! { SubscriptionFilter SUBSCRIPTION_FILTER "SubscriptionFilter" {
 
 static SUBSCRIPTION_FILTERS: w::Schema =
     w::Schema::list("SubscriptionFilters", w::m("member", &SUBSCRIPTION_FILTER));
+
+w::structure! { TagFilter TAG_FILTER "TagFilter" {
+    0 key: String = w::m("key", &TAG_FILTER_KEY).required(),
+    1 values: Option<Vec<String>> = w::m("values", &TAG_FILTER_VALUES),
+} }
+
+static RX_TAG_FILTER_KEY: w::Pattern = w::Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$");
+static TAG_FILTER_KEY: w::Schema =
+    w::Schema::string("TagFilterKey").pattern(&RX_TAG_FILTER_KEY).min(1).max(128);
+
+static RX_TAG_FILTER_VALUE: w::Pattern =
+    w::Pattern::new("^!?\\*?([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)\\*?$");
+static TAG_FILTER_VALUE: w::Schema =
+    w::Schema::string("TagFilterValue").pattern(&RX_TAG_FILTER_VALUE).min(0).max(259);
+
+static TAG_FILTER_VALUES: w::Schema =
+    w::Schema::list("TagFilterValues", w::m("member", &TAG_FILTER_VALUE)).min(0).max(5);
+
+static TAG_FILTERS: w::Schema =
+    w::Schema::list("TagFilters", w::m("member", &TAG_FILTER)).min(1).max(5);
 
 static RX_TAG_KEY: w::Pattern = w::Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$");
 static TAG_KEY: w::Schema = w::Schema::string("TagKey").pattern(&RX_TAG_KEY).min(1).max(128);
@@ -1033,8 +586,6 @@ static TAG_VALUE: w::Schema = w::Schema::string("TagValue").pattern(&RX_TAG_VALU
 static TAGS: w::Schema =
     w::Schema::map("Tags", w::m("key", &TAG_KEY), w::m("value", &TAG_VALUE)).min(1).max(50);
 
-static TARGET_ARN: w::Schema = w::Schema::string("TargetArn").min(1);
-
 static TEST_EVENT_MESSAGES: w::Schema =
     w::Schema::list("TestEventMessages", w::m("member", &EVENT_MESSAGE)).min(1).max(50);
 
@@ -1046,8 +597,6 @@ w::structure! { TestMetricFilterInput TEST_METRIC_FILTER_INPUT "TestMetricFilter
 w::structure! { TestMetricFilterOutput TEST_METRIC_FILTER_OUTPUT "TestMetricFilterResponse" {
     0 matches: Option<Vec<MetricFilterMatchRecord>> = w::m("matches", &METRIC_FILTER_MATCHES),
 } }
-
-w::structure! { ThrottlingException THROTTLING_EXCEPTION "ThrottlingException" {} }
 
 static TIMESTAMP: w::Schema = w::Schema::scalar("Timestamp", w::Kind::Long).min(0);
 
@@ -1068,29 +617,15 @@ w::structure! { UntagResourceInput UNTAG_RESOURCE_INPUT "UntagResourceRequest" {
     1 tag_keys: Vec<String> = w::m("tagKeys", &TAG_KEY_LIST).required(),
 } }
 
-static USER_IDENTITY: w::Schema = w::Schema::string("UserIdentity").min(1).max(2048);
-
 w::structure! { ValidationException VALIDATION_EXCEPTION "ValidationException" {} }
-
-w::structure! { AssociateKmsKeyOutput ASSOCIATE_KMS_KEY_OUTPUT "AssociateKmsKeyOutput" {} }
 
 w::structure! { CreateLogGroupOutput CREATE_LOG_GROUP_OUTPUT "CreateLogGroupOutput" {} }
 
 w::structure! { CreateLogStreamOutput CREATE_LOG_STREAM_OUTPUT "CreateLogStreamOutput" {} }
 
-w::structure! { DeleteDeliveryDestinationOutput DELETE_DELIVERY_DESTINATION_OUTPUT "DeleteDeliveryDestinationOutput" {} }
-
-w::structure! { DeleteDeliveryOutput DELETE_DELIVERY_OUTPUT "DeleteDeliveryOutput" {} }
-
-w::structure! { DeleteDeliverySourceOutput DELETE_DELIVERY_SOURCE_OUTPUT "DeleteDeliverySourceOutput" {} }
-
-w::structure! { DeleteDestinationOutput DELETE_DESTINATION_OUTPUT "DeleteDestinationOutput" {} }
-
 w::structure! { DeleteLogGroupOutput DELETE_LOG_GROUP_OUTPUT "DeleteLogGroupOutput" {} }
 
 w::structure! { DeleteLogStreamOutput DELETE_LOG_STREAM_OUTPUT "DeleteLogStreamOutput" {} }
-
-w::structure! { DeleteMetricFilterOutput DELETE_METRIC_FILTER_OUTPUT "DeleteMetricFilterOutput" {} }
 
 w::structure! { DeleteResourcePolicyOutput DELETE_RESOURCE_POLICY_OUTPUT "DeleteResourcePolicyOutput" {} }
 
@@ -1098,11 +633,7 @@ w::structure! { DeleteRetentionPolicyOutput DELETE_RETENTION_POLICY_OUTPUT "Dele
 
 w::structure! { DeleteSubscriptionFilterOutput DELETE_SUBSCRIPTION_FILTER_OUTPUT "DeleteSubscriptionFilterOutput" {} }
 
-w::structure! { DisassociateKmsKeyOutput DISASSOCIATE_KMS_KEY_OUTPUT "DisassociateKmsKeyOutput" {} }
-
-w::structure! { PutDestinationPolicyOutput PUT_DESTINATION_POLICY_OUTPUT "PutDestinationPolicyOutput" {} }
-
-w::structure! { PutMetricFilterOutput PUT_METRIC_FILTER_OUTPUT "PutMetricFilterOutput" {} }
+w::structure! { PutLogGroupDeletionProtectionOutput PUT_LOG_GROUP_DELETION_PROTECTION_OUTPUT "PutLogGroupDeletionProtectionOutput" {} }
 
 w::structure! { PutRetentionPolicyOutput PUT_RETENTION_POLICY_OUTPUT "PutRetentionPolicyOutput" {} }
 
@@ -1122,14 +653,6 @@ pub static ERR_ACCESS_DENIED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     status: 400,
     sender_fault: true,
     schema: &ACCESS_DENIED_EXCEPTION,
-};
-
-pub static ERR_CONFLICT_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "ConflictException",
-    code: "ConflictException",
-    status: 400,
-    sender_fault: true,
-    schema: &CONFLICT_EXCEPTION,
 };
 
 pub static ERR_DATA_ALREADY_ACCEPTED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
@@ -1172,14 +695,6 @@ pub static ERR_LIMIT_EXCEEDED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     schema: &LIMIT_EXCEEDED_EXCEPTION,
 };
 
-pub static ERR_MALFORMED_QUERY_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "MalformedQueryException",
-    code: "MalformedQueryException",
-    status: 400,
-    sender_fault: true,
-    schema: &MALFORMED_QUERY_EXCEPTION,
-};
-
 pub static ERR_OPERATION_ABORTED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     shape: "OperationAbortedException",
     code: "OperationAbortedException",
@@ -1204,28 +719,12 @@ pub static ERR_RESOURCE_NOT_FOUND_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     schema: &RESOURCE_NOT_FOUND_EXCEPTION,
 };
 
-pub static ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "ServiceQuotaExceededException",
-    code: "ServiceQuotaExceededException",
-    status: 400,
-    sender_fault: true,
-    schema: &SERVICE_QUOTA_EXCEEDED_EXCEPTION,
-};
-
 pub static ERR_SERVICE_UNAVAILABLE_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     shape: "ServiceUnavailableException",
     code: "ServiceUnavailableException",
     status: 500,
     sender_fault: false,
     schema: &SERVICE_UNAVAILABLE_EXCEPTION,
-};
-
-pub static ERR_THROTTLING_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
-    shape: "ThrottlingException",
-    code: "ThrottlingException",
-    status: 400,
-    sender_fault: true,
-    schema: &THROTTLING_EXCEPTION,
 };
 
 pub static ERR_TOO_MANY_TAGS_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
@@ -1252,20 +751,6 @@ pub static ERR_VALIDATION_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     schema: &VALIDATION_EXCEPTION,
 };
 
-w::operation! { AssociateKmsKey(AssociateKmsKeyInput) -> AssociateKmsKeyOutput = OP_ASSOCIATE_KMS_KEY {
-    name: "AssociateKmsKey", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
-} }
-
-w::operation! { CreateDelivery(CreateDeliveryInput) -> CreateDeliveryOutput = OP_CREATE_DELIVERY {
-    name: "CreateDelivery", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_ACCESS_DENIED_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
-} }
-
 w::operation! { CreateLogGroup(CreateLogGroupInput) -> CreateLogGroupOutput = OP_CREATE_LOG_GROUP {
     name: "CreateLogGroup", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -1280,34 +765,6 @@ w::operation! { CreateLogStream(CreateLogStreamInput) -> CreateLogStreamOutput =
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_ALREADY_EXISTS_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
-w::operation! { DeleteDelivery(DeleteDeliveryInput) -> DeleteDeliveryOutput = OP_DELETE_DELIVERY {
-    name: "DeleteDelivery", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
-} }
-
-w::operation! { DeleteDeliveryDestination(DeleteDeliveryDestinationInput) -> DeleteDeliveryDestinationOutput = OP_DELETE_DELIVERY_DESTINATION {
-    name: "DeleteDeliveryDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
-} }
-
-w::operation! { DeleteDeliverySource(DeleteDeliverySourceInput) -> DeleteDeliverySourceOutput = OP_DELETE_DELIVERY_SOURCE {
-    name: "DeleteDeliverySource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
-} }
-
-w::operation! { DeleteDestination(DeleteDestinationInput) -> DeleteDestinationOutput = OP_DELETE_DESTINATION {
-    name: "DeleteDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
-} }
-
 w::operation! { DeleteLogGroup(DeleteLogGroupInput) -> DeleteLogGroupOutput = OP_DELETE_LOG_GROUP {
     name: "DeleteLogGroup", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -1320,13 +777,6 @@ w::operation! { DeleteLogStream(DeleteLogStreamInput) -> DeleteLogStreamOutput =
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_VALIDATION_EXCEPTION],
-} }
-
-w::operation! { DeleteMetricFilter(DeleteMetricFilterInput) -> DeleteMetricFilterOutput = OP_DELETE_METRIC_FILTER {
-    name: "DeleteMetricFilter", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { DeleteResourcePolicy(DeleteResourcePolicyInput) -> DeleteResourcePolicyOutput = OP_DELETE_RESOURCE_POLICY {
@@ -1350,20 +800,6 @@ w::operation! { DeleteSubscriptionFilter(DeleteSubscriptionFilterInput) -> Delet
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
-w::operation! { DescribeDeliveries(DescribeDeliveriesInput) -> DescribeDeliveriesOutput = OP_DESCRIBE_DELIVERIES {
-    name: "DescribeDeliveries", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
-} }
-
-w::operation! { DescribeDestinations(DescribeDestinationsInput) -> DescribeDestinationsOutput = OP_DESCRIBE_DESTINATIONS {
-    name: "DescribeDestinations", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
-} }
-
 w::operation! { DescribeLogGroups(DescribeLogGroupsInput) -> DescribeLogGroupsOutput = OP_DESCRIBE_LOG_GROUPS {
     name: "DescribeLogGroups", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -1373,20 +809,6 @@ w::operation! { DescribeLogGroups(DescribeLogGroupsInput) -> DescribeLogGroupsOu
 
 w::operation! { DescribeLogStreams(DescribeLogStreamsInput) -> DescribeLogStreamsOutput = OP_DESCRIBE_LOG_STREAMS {
     name: "DescribeLogStreams", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
-} }
-
-w::operation! { DescribeMetricFilters(DescribeMetricFiltersInput) -> DescribeMetricFiltersOutput = OP_DESCRIBE_METRIC_FILTERS {
-    name: "DescribeMetricFilters", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
-} }
-
-w::operation! { DescribeQueries(DescribeQueriesInput) -> DescribeQueriesOutput = OP_DESCRIBE_QUERIES {
-    name: "DescribeQueries", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
@@ -1406,39 +828,11 @@ w::operation! { DescribeSubscriptionFilters(DescribeSubscriptionFiltersInput) ->
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
-w::operation! { DisassociateKmsKey(DisassociateKmsKeyInput) -> DisassociateKmsKeyOutput = OP_DISASSOCIATE_KMS_KEY {
-    name: "DisassociateKmsKey", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
-} }
-
 w::operation! { FilterLogEvents(FilterLogEventsInput) -> FilterLogEventsOutput = OP_FILTER_LOG_EVENTS {
     name: "FilterLogEvents", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
-} }
-
-w::operation! { GetDelivery(GetDeliveryInput) -> GetDeliveryOutput = OP_GET_DELIVERY {
-    name: "GetDelivery", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
-} }
-
-w::operation! { GetDeliveryDestination(GetDeliveryDestinationInput) -> GetDeliveryDestinationOutput = OP_GET_DELIVERY_DESTINATION {
-    name: "GetDeliveryDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
-} }
-
-w::operation! { GetDeliverySource(GetDeliverySourceInput) -> GetDeliverySourceOutput = OP_GET_DELIVERY_SOURCE {
-    name: "GetDeliverySource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
 } }
 
 w::operation! { GetLogEvents(GetLogEventsInput) -> GetLogEventsOutput = OP_GET_LOG_EVENTS {
@@ -1448,11 +842,11 @@ w::operation! { GetLogEvents(GetLogEventsInput) -> GetLogEventsOutput = OP_GET_L
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
-w::operation! { GetQueryResults(GetQueryResultsInput) -> GetQueryResultsOutput = OP_GET_QUERY_RESULTS {
-    name: "GetQueryResults", method: "POST", uri: "/", status: 200,
+w::operation! { ListLogGroups(ListLogGroupsInput) -> ListLogGroupsOutput = OP_LIST_LOG_GROUPS {
+    name: "ListLogGroups", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
+    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { ListTagsForResource(ListTagsForResourceInput) -> ListTagsForResourceOutput = OP_LIST_TAGS_FOR_RESOURCE {
@@ -1469,34 +863,6 @@ w::operation! { ListTagsLogGroup(ListTagsLogGroupInput) -> ListTagsLogGroupOutpu
     errors: &[&ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
-w::operation! { PutDeliveryDestination(PutDeliveryDestinationInput) -> PutDeliveryDestinationOutput = OP_PUT_DELIVERY_DESTINATION {
-    name: "PutDeliveryDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_THROTTLING_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION],
-} }
-
-w::operation! { PutDeliverySource(PutDeliverySourceInput) -> PutDeliverySourceOutput = OP_PUT_DELIVERY_SOURCE {
-    name: "PutDeliverySource", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_VALIDATION_EXCEPTION, &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_THROTTLING_EXCEPTION],
-} }
-
-w::operation! { PutDestination(PutDestinationInput) -> PutDestinationOutput = OP_PUT_DESTINATION {
-    name: "PutDestination", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
-} }
-
-w::operation! { PutDestinationPolicy(PutDestinationPolicyInput) -> PutDestinationPolicyOutput = OP_PUT_DESTINATION_POLICY {
-    name: "PutDestinationPolicy", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
-} }
-
 w::operation! { PutLogEvents(PutLogEventsInput) -> PutLogEventsOutput = OP_PUT_LOG_EVENTS {
     name: "PutLogEvents", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -1504,11 +870,11 @@ w::operation! { PutLogEvents(PutLogEventsInput) -> PutLogEventsOutput = OP_PUT_L
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_INVALID_SEQUENCE_TOKEN_EXCEPTION, &ERR_DATA_ALREADY_ACCEPTED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_UNRECOGNIZED_CLIENT_EXCEPTION],
 } }
 
-w::operation! { PutMetricFilter(PutMetricFilterInput) -> PutMetricFilterOutput = OP_PUT_METRIC_FILTER {
-    name: "PutMetricFilter", method: "POST", uri: "/", status: 200,
+w::operation! { PutLogGroupDeletionProtection(PutLogGroupDeletionProtectionInput) -> PutLogGroupDeletionProtectionOutput = OP_PUT_LOG_GROUP_DELETION_PROTECTION {
+    name: "PutLogGroupDeletionProtection", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_INVALID_OPERATION_EXCEPTION],
+    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_ACCESS_DENIED_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_INVALID_OPERATION_EXCEPTION],
 } }
 
 w::operation! { PutResourcePolicy(PutResourcePolicyInput) -> PutResourcePolicyOutput = OP_PUT_RESOURCE_POLICY {
@@ -1530,27 +896,6 @@ w::operation! { PutSubscriptionFilter(PutSubscriptionFilterInput) -> PutSubscrip
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_INVALID_OPERATION_EXCEPTION],
-} }
-
-w::operation! { StartLiveTail(StartLiveTailInput) -> StartLiveTailOutput = OP_START_LIVE_TAIL {
-    name: "StartLiveTail", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: Some("stream-"),
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_ACCESS_DENIED_EXCEPTION, &ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_INVALID_OPERATION_EXCEPTION],
-} }
-
-w::operation! { StartQuery(StartQueryInput) -> StartQueryOutput = OP_START_QUERY {
-    name: "StartQuery", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_MALFORMED_QUERY_EXCEPTION, &ERR_INVALID_PARAMETER_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
-} }
-
-w::operation! { StopQuery(StopQueryInput) -> StopQueryOutput = OP_STOP_QUERY {
-    name: "StopQuery", method: "POST", uri: "/", status: 200,
-    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
-    idempotency_token: None, checksum: None,
-    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
 w::operation! { TagLogGroup(TagLogGroupInput) -> TagLogGroupOutput = OP_TAG_LOG_GROUP {
@@ -1600,49 +945,27 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
     error_namespace: None,
     global_endpoint: false,
     operations: &[
-        &OP_ASSOCIATE_KMS_KEY,
-        &OP_CREATE_DELIVERY,
         &OP_CREATE_LOG_GROUP,
         &OP_CREATE_LOG_STREAM,
-        &OP_DELETE_DELIVERY,
-        &OP_DELETE_DELIVERY_DESTINATION,
-        &OP_DELETE_DELIVERY_SOURCE,
-        &OP_DELETE_DESTINATION,
         &OP_DELETE_LOG_GROUP,
         &OP_DELETE_LOG_STREAM,
-        &OP_DELETE_METRIC_FILTER,
         &OP_DELETE_RESOURCE_POLICY,
         &OP_DELETE_RETENTION_POLICY,
         &OP_DELETE_SUBSCRIPTION_FILTER,
-        &OP_DESCRIBE_DELIVERIES,
-        &OP_DESCRIBE_DESTINATIONS,
         &OP_DESCRIBE_LOG_GROUPS,
         &OP_DESCRIBE_LOG_STREAMS,
-        &OP_DESCRIBE_METRIC_FILTERS,
-        &OP_DESCRIBE_QUERIES,
         &OP_DESCRIBE_RESOURCE_POLICIES,
         &OP_DESCRIBE_SUBSCRIPTION_FILTERS,
-        &OP_DISASSOCIATE_KMS_KEY,
         &OP_FILTER_LOG_EVENTS,
-        &OP_GET_DELIVERY,
-        &OP_GET_DELIVERY_DESTINATION,
-        &OP_GET_DELIVERY_SOURCE,
         &OP_GET_LOG_EVENTS,
-        &OP_GET_QUERY_RESULTS,
+        &OP_LIST_LOG_GROUPS,
         &OP_LIST_TAGS_FOR_RESOURCE,
         &OP_LIST_TAGS_LOG_GROUP,
-        &OP_PUT_DELIVERY_DESTINATION,
-        &OP_PUT_DELIVERY_SOURCE,
-        &OP_PUT_DESTINATION,
-        &OP_PUT_DESTINATION_POLICY,
         &OP_PUT_LOG_EVENTS,
-        &OP_PUT_METRIC_FILTER,
+        &OP_PUT_LOG_GROUP_DELETION_PROTECTION,
         &OP_PUT_RESOURCE_POLICY,
         &OP_PUT_RETENTION_POLICY,
         &OP_PUT_SUBSCRIPTION_FILTER,
-        &OP_START_LIVE_TAIL,
-        &OP_START_QUERY,
-        &OP_STOP_QUERY,
         &OP_TAG_LOG_GROUP,
         &OP_TAG_RESOURCE,
         &OP_TEST_METRIC_FILTER,
@@ -1652,19 +975,15 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
     unserved: UNSERVED,
     errors: &[
         &ERR_ACCESS_DENIED_EXCEPTION,
-        &ERR_CONFLICT_EXCEPTION,
         &ERR_DATA_ALREADY_ACCEPTED_EXCEPTION,
         &ERR_INVALID_OPERATION_EXCEPTION,
         &ERR_INVALID_PARAMETER_EXCEPTION,
         &ERR_INVALID_SEQUENCE_TOKEN_EXCEPTION,
         &ERR_LIMIT_EXCEEDED_EXCEPTION,
-        &ERR_MALFORMED_QUERY_EXCEPTION,
         &ERR_OPERATION_ABORTED_EXCEPTION,
         &ERR_RESOURCE_ALREADY_EXISTS_EXCEPTION,
         &ERR_RESOURCE_NOT_FOUND_EXCEPTION,
-        &ERR_SERVICE_QUOTA_EXCEEDED_EXCEPTION,
         &ERR_SERVICE_UNAVAILABLE_EXCEPTION,
-        &ERR_THROTTLING_EXCEPTION,
         &ERR_TOO_MANY_TAGS_EXCEPTION,
         &ERR_UNRECOGNIZED_CLIENT_EXCEPTION,
         &ERR_VALIDATION_EXCEPTION,
@@ -1673,9 +992,11 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
 };
 
 static UNSERVED: &[w::OperationStub] = &[
+    w::stub("AssociateKmsKey", "POST", "/"),
     w::stub("AssociateSourceToS3TableIntegration", "POST", "/"),
     w::stub("CancelExportTask", "POST", "/"),
     w::stub("CancelImportTask", "POST", "/"),
+    w::stub("CreateDelivery", "POST", "/"),
     w::stub("CreateExportTask", "POST", "/"),
     w::stub("CreateImportTask", "POST", "/"),
     w::stub("CreateLogAnomalyDetector", "POST", "/"),
@@ -1683,29 +1004,42 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("CreateScheduledQuery", "POST", "/"),
     w::stub("DeleteAccountPolicy", "POST", "/"),
     w::stub("DeleteDataProtectionPolicy", "POST", "/"),
+    w::stub("DeleteDelivery", "POST", "/"),
+    w::stub("DeleteDeliveryDestination", "POST", "/"),
     w::stub("DeleteDeliveryDestinationPolicy", "POST", "/"),
+    w::stub("DeleteDeliverySource", "POST", "/"),
+    w::stub("DeleteDestination", "POST", "/"),
     w::stub("DeleteIndexPolicy", "POST", "/"),
     w::stub("DeleteIntegration", "POST", "/"),
     w::stub("DeleteLogAnomalyDetector", "POST", "/"),
     w::stub("DeleteLookupTable", "POST", "/"),
+    w::stub("DeleteMetricFilter", "POST", "/"),
     w::stub("DeleteQueryDefinition", "POST", "/"),
     w::stub("DeleteScheduledQuery", "POST", "/"),
     w::stub("DeleteSyslogConfiguration", "POST", "/"),
     w::stub("DeleteTransformer", "POST", "/"),
     w::stub("DescribeAccountPolicies", "POST", "/"),
     w::stub("DescribeConfigurationTemplates", "POST", "/"),
+    w::stub("DescribeDeliveries", "POST", "/"),
     w::stub("DescribeDeliveryDestinations", "POST", "/"),
     w::stub("DescribeDeliverySources", "POST", "/"),
+    w::stub("DescribeDestinations", "POST", "/"),
     w::stub("DescribeExportTasks", "POST", "/"),
     w::stub("DescribeFieldIndexes", "POST", "/"),
     w::stub("DescribeImportTaskBatches", "POST", "/"),
     w::stub("DescribeImportTasks", "POST", "/"),
     w::stub("DescribeIndexPolicies", "POST", "/"),
     w::stub("DescribeLookupTables", "POST", "/"),
+    w::stub("DescribeMetricFilters", "POST", "/"),
+    w::stub("DescribeQueries", "POST", "/"),
     w::stub("DescribeQueryDefinitions", "POST", "/"),
+    w::stub("DisassociateKmsKey", "POST", "/"),
     w::stub("DisassociateSourceFromS3TableIntegration", "POST", "/"),
     w::stub("GetDataProtectionPolicy", "POST", "/"),
+    w::stub("GetDelivery", "POST", "/"),
+    w::stub("GetDeliveryDestination", "POST", "/"),
     w::stub("GetDeliveryDestinationPolicy", "POST", "/"),
+    w::stub("GetDeliverySource", "POST", "/"),
     w::stub("GetIntegration", "POST", "/"),
     w::stub("GetLogAnomalyDetector", "POST", "/"),
     w::stub("GetLogFields", "POST", "/"),
@@ -1713,6 +1047,7 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("GetLogObject", "POST", "/"),
     w::stub("GetLogRecord", "POST", "/"),
     w::stub("GetLookupTable", "POST", "/"),
+    w::stub("GetQueryResults", "POST", "/"),
     w::stub("GetScheduledQuery", "POST", "/"),
     w::stub("GetScheduledQueryHistory", "POST", "/"),
     w::stub("GetStorageTierPolicy", "POST", "/"),
@@ -1721,7 +1056,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("ListAnomalies", "POST", "/"),
     w::stub("ListIntegrations", "POST", "/"),
     w::stub("ListLogAnomalyDetectors", "POST", "/"),
-    w::stub("ListLogGroups", "POST", "/"),
     w::stub("ListLogGroupsForQuery", "POST", "/"),
     w::stub("ListScheduledQueries", "POST", "/"),
     w::stub("ListSourcesForS3TableIntegration", "POST", "/"),
@@ -1729,14 +1063,21 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("PutAccountPolicy", "POST", "/"),
     w::stub("PutBearerTokenAuthentication", "POST", "/"),
     w::stub("PutDataProtectionPolicy", "POST", "/"),
+    w::stub("PutDeliveryDestination", "POST", "/"),
     w::stub("PutDeliveryDestinationPolicy", "POST", "/"),
+    w::stub("PutDeliverySource", "POST", "/"),
+    w::stub("PutDestination", "POST", "/"),
+    w::stub("PutDestinationPolicy", "POST", "/"),
     w::stub("PutIndexPolicy", "POST", "/"),
     w::stub("PutIntegration", "POST", "/"),
-    w::stub("PutLogGroupDeletionProtection", "POST", "/"),
+    w::stub("PutMetricFilter", "POST", "/"),
     w::stub("PutQueryDefinition", "POST", "/"),
     w::stub("PutStorageTierPolicy", "POST", "/"),
     w::stub("PutSyslogConfiguration", "POST", "/"),
     w::stub("PutTransformer", "POST", "/"),
+    w::stub("StartLiveTail", "POST", "/"),
+    w::stub("StartQuery", "POST", "/"),
+    w::stub("StopQuery", "POST", "/"),
     w::stub("TestTransformer", "POST", "/"),
     w::stub("UpdateAnomaly", "POST", "/"),
     w::stub("UpdateDeliveryConfiguration", "POST", "/"),
