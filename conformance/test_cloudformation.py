@@ -1,7 +1,10 @@
 """CloudFormation through boto3 and the AWS CLI: stacks, change sets, deploy, package, nested stacks, exports."""
 
+import io
 import json
+import subprocess
 import time
+import zipfile
 
 import pytest
 from botocore.exceptions import ClientError
@@ -236,10 +239,7 @@ def test_deploy_and_package(aws, cfn, client, unique, tmp_path):
     cfn.delete_stack(StackName=name)
     wait_for(cfn, "stack_delete_complete", name)
     assert table not in client("dynamodb").list_tables()["TableNames"]
-    s3 = client("s3")
-    for it in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
-        s3.delete_object(Bucket=bucket, Key=it["Key"])
-    s3.delete_bucket(Bucket=bucket)
+    drop_bucket(client("s3"), bucket)
 
 
 def test_authorisation(cfn, client, unique):
@@ -266,3 +266,131 @@ def test_authorisation(cfn, client, unique):
     iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"])
     iam.delete_user_policy(UserName=user, PolicyName="p")
     iam.delete_user(UserName=user)
+
+
+def drop_bucket(s3, bucket):
+    for it in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=it["Key"])
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_sam_deploy(environment, cfn, client, unique, tmp_path):
+    name, bucket = unique("sam"), unique("artifacts")
+    client("s3").create_bucket(Bucket=bucket)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/index.py").write_text("def handler(event, context):\n    return event\n")
+    template = tmp_path / "template.yaml"
+    template.write_text("""
+AWSTemplateFormatVersion: '2010-09-09'
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: index.handler, Runtime: python3.11, CodeUri: src, Policies: AmazonDynamoDBReadOnlyAccess}
+  Data:
+    Type: AWS::Serverless::SimpleTable
+Outputs:
+  Function: {Value: !Ref Hello}
+""")
+
+    def sam(*arguments):
+        done = subprocess.run(["sam", *arguments], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout + done.stderr
+
+    deploy = ["deploy", "--stack-name", name, "--s3-bucket", bucket, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
+    code, text = sam(*deploy)
+    assert code == 0, text
+    listed = cfn.list_stack_resources(StackName=name)["StackResourceSummaries"]
+    assert [it["LogicalResourceId"] for it in listed] == ["Data", "Hello", "HelloRole"]
+    role = [it["PhysicalResourceId"] for it in listed if it["LogicalResourceId"] == "HelloRole"][0]
+    policies = client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    assert sorted(it["PolicyName"] for it in policies) == ["AWSLambdaBasicExecutionRole", "AmazonDynamoDBReadOnlyAccess"]
+    code, text = sam(*deploy)
+    assert code != 0 and "No changes to deploy" in text
+    processed = cfn.get_template(StackName=name, TemplateStage="Processed")["TemplateBody"]
+    assert processed["Resources"]["Hello"]["Type"] == "AWS::Lambda::Function"
+    code, text = sam("delete", "--stack-name", name, "--no-prompts", "--region", "us-east-1")
+    assert code == 0, text
+    assert error(cfn.describe_stacks, StackName=name)[0] == "ValidationError"
+    drop_bucket(client("s3"), bucket)
+
+
+DECK = """AWSTemplateFormatVersion: '2010-09-09'
+Transform: AWS::Serverless-2016-10-31
+Description: Simple CRUD webservice.
+Resources:
+  APIGatewayGetAPI:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: prod
+      DefinitionUri: swaggerFile.yml
+  LambdaGetFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: index.get
+      Runtime: nodejs4.3
+      CodeUri: s3://<bucket>/api_backend.zip
+      Policies: AmazonDynamoDBReadOnlyAccess
+      Events:
+        GetResource:
+          Type: Api
+          Properties:
+            Path: /resource/{resourceId}
+            Method: get
+  DynamoDBTable:
+    Type: AWS::Serverless::SimpleTable
+    PrimaryKey:
+      Name: id
+      Type: String
+    ProvisionedThroughput:
+      ReadCapacityUnits: 5
+      WriteCapacityUnits: 5
+"""
+
+SWAGGER = """
+swagger: '2.0'
+info: {title: api, version: '1'}
+paths:
+  /ping:
+    get:
+      responses: {'200': {description: ok}}
+      x-amazon-apigateway-integration:
+        type: mock
+        requestTemplates: {application/json: '{"statusCode": 200}'}
+        responses: {default: {statusCode: '200'}}
+"""
+
+
+def test_the_decks_template(aws, cfn, client, unique, tmp_path):
+    api = {"Resources": {"A": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "a"}}}}
+    try:
+        cfn.validate_template(TemplateBody=json.dumps(api))
+    except ClientError:
+        pytest.skip("this server has no types of API Gateway")
+    name, bucket = unique("deck"), unique("artifacts")
+    s3 = client("s3")
+    s3.create_bucket(Bucket=bucket)
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("index.js", "exports.get = (event, context) => context.done(null, {statusCode: 200, body: event.pathParameters.resourceId});")
+    s3.put_object(Bucket=bucket, Key="api_backend.zip", Body=code.getvalue())
+    (tmp_path / "swaggerFile.yml").write_text(SWAGGER)
+    template = tmp_path / "template.yaml"
+    template.write_text(DECK.replace("<bucket>", bucket))
+    packaged = tmp_path / "packaged.yaml"
+    aws("cloudformation", "package", "--template-file", str(template), "--s3-bucket", bucket, "--output-template-file", str(packaged))
+    aws("cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", name, "--capabilities", "CAPABILITY_IAM")
+    ids = [it["LogicalResourceId"] for it in cfn.list_stack_resources(StackName=name)["StackResourceSummaries"]]
+    deployment = [it for it in ids if it.startswith("APIGatewayGetAPIDeployment")]
+    assert len(deployment) == 1
+    assert sorted(set(ids) - set(deployment)) == [
+        "APIGatewayGetAPI", "APIGatewayGetAPIprodStage", "DynamoDBTable", "LambdaGetFunction",
+        "LambdaGetFunctionGetResourcePermissionProd", "LambdaGetFunctionRole", "ServerlessRestApi",
+        "ServerlessRestApiDeployment4da799d905", "ServerlessRestApiProdStage",
+    ]
+    assert cfn.describe_stacks(StackName=name)["Stacks"][0]["Description"] == "Simple CRUD webservice."
+    summary = cfn.get_template_summary(TemplateBody=packaged.read_text())
+    assert summary["DeclaredTransforms"] == ["AWS::Serverless-2016-10-31"]
+    cfn.delete_stack(StackName=name)
+    wait_for(cfn, "stack_delete_complete", name)
+    drop_bucket(s3, bucket)
