@@ -539,3 +539,70 @@ def test_the_simulator_agrees(client, iam, unique, user, keys, table):
         PolicyInputList=[json.dumps(allow("s3:*", "arn:aws:s3:::b/${aws:username}"))]
     )
     assert keys_named["ContextKeyNames"] == ["aws:username"]
+
+
+# -- CloudFormation --
+
+
+def test_a_stack_of_iam(client, iam, unique):
+    cloudformation = client("cloudformation")
+    stack = unique("stack")
+    trust = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Principal": {"Service": "lambda.amazonaws.com"}}]}
+    template = {
+        "Resources": {
+            "Role": {
+                "Type": "AWS::IAM::Role",
+                "Properties": {
+                    "AssumeRolePolicyDocument": trust,
+                    "ManagedPolicyArns": ["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"],
+                    "Policies": [{"PolicyName": "inline", "PolicyDocument": allow("s3:GetObject")}],
+                },
+            },
+            "Managed": {
+                "Type": "AWS::IAM::ManagedPolicy",
+                "Properties": {"PolicyDocument": allow("sqs:*"), "Roles": [{"Ref": "Role"}]},
+            },
+            "Inline": {
+                "Type": "AWS::IAM::Policy",
+                "Properties": {"PolicyName": "more", "PolicyDocument": allow("sns:*"), "Roles": [{"Ref": "Role"}]},
+            },
+            "Group": {"Type": "AWS::IAM::Group"},
+            "User": {"Type": "AWS::IAM::User", "Properties": {"Groups": [{"Ref": "Group"}]}},
+            "Key": {"Type": "AWS::IAM::AccessKey", "Properties": {"UserName": {"Ref": "User"}}},
+            "Profile": {"Type": "AWS::IAM::InstanceProfile", "Properties": {"Roles": [{"Ref": "Role"}]}},
+        },
+        "Outputs": {
+            "RoleName": {"Value": {"Ref": "Role"}},
+            "RoleArn": {"Value": {"Fn::GetAtt": ["Role", "Arn"]}},
+            "Policy": {"Value": {"Ref": "Managed"}},
+            "User": {"Value": {"Fn::GetAtt": ["User", "Arn"]}},
+            "KeyId": {"Value": {"Ref": "Key"}},
+            "Secret": {"Value": {"Fn::GetAtt": ["Key", "SecretAccessKey"]}},
+        },
+    }
+    capabilities = ["CAPABILITY_NAMED_IAM"]
+    refused(cloudformation.create_stack, "InsufficientCapabilitiesException", StackName=stack, TemplateBody=json.dumps(template))
+    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(template), Capabilities=capabilities)
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    outputs = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
+    outputs = {o["OutputKey"]: o["OutputValue"] for o in outputs}
+    role = outputs["RoleName"]
+    assert role.startswith(f"{stack}-Role-") and outputs["RoleArn"] == f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    assert sorted(iam.list_role_policies(RoleName=role)["PolicyNames"]) == ["inline", "more"]
+    attached = [p["PolicyArn"] for p in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
+    assert outputs["Policy"] in attached and len(attached) == 2
+    who = client("sts", keys=(outputs["KeyId"], outputs["Secret"], None)).get_caller_identity()
+    assert who["Arn"] == outputs["User"]
+
+    template["Resources"]["Managed"]["Properties"]["PolicyDocument"] = allow("sqs:SendMessage")
+    del template["Resources"]["Inline"]
+    cloudformation.update_stack(StackName=stack, TemplateBody=json.dumps(template), Capabilities=capabilities)
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    assert iam.list_role_policies(RoleName=role)["PolicyNames"] == ["inline"]
+    assert iam.get_policy(PolicyArn=outputs["Policy"])["Policy"]["DefaultVersionId"] == "v2"
+
+    cloudformation.delete_stack(StackName=stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    refused(iam.get_role, "NoSuchEntity", RoleName=role)
+    refused(iam.get_policy, "NoSuchEntity", PolicyArn=outputs["Policy"])
+    refused(client("sts", keys=(outputs["KeyId"], outputs["Secret"], None)).get_caller_identity, "InvalidClientTokenId")
