@@ -157,9 +157,9 @@ impl Resolver<'_> {
         let export = export.map(|name| self.value(name)).transpose()?.flatten();
         Ok(Some(Output {
             key: key.to_owned(),
-            value: output_text(key, value)?,
+            value: output_text(value)?,
             description: body.get("Description").and_then(Value::as_str).map(str::to_owned),
-            export: export.map(|name| output_text(key, Some(name))).transpose()?,
+            export: export.map(|name| output_text(Some(name))).transpose()?,
         }))
     }
 
@@ -170,11 +170,9 @@ impl Resolver<'_> {
     }
 }
 
-fn output_text(key: &str, value: Option<Value>) -> Result<String> {
+fn output_text(value: Option<Value>) -> Result<String> {
     value.as_ref().and_then(text_of).ok_or_else(|| {
-        TemplateError::format(format_args!(
-            "The Value field of every Outputs member must evaluate to a String. [{key}]"
-        ))
+        TemplateError::format("The Value field of every Outputs member must evaluate to a String.")
     })
 }
 

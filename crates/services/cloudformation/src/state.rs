@@ -67,6 +67,8 @@ record! {
         13 => policy_override: Option<String>,
         14 => retain_except_on_create: bool,
         15 => ended_ms: Option<i64>,
+        // The failed update that this one goes on from: a rollback goes back to before both.
+        16 => continues: String,
     }
 
     /// What an update changes in the stack record at once, to be put back by a rollback.

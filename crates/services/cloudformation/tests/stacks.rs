@@ -336,3 +336,113 @@ async fn refusals() {
             .starts_with("1 validation error detected: Value '*@da591fa3_$' at 'stackName'")
     );
 }
+
+#[tokio::test]
+async fn failed_updates_may_stay_and_be_continued() {
+    let world = World::new().await;
+    let template = |a: &str, b: &str| {
+        format!(
+            r#"{{"Resources": {{"A": {{"Type": "Test::Unit::Thing", "Properties": {{"Value": "{a}"}}}},
+            "B": {{"Type": "Test::Unit::Thing", "DependsOn": "A", "Properties": {{{b}}}}}}}}}"#
+        )
+    };
+    let id = world.create("shop", &template("one", "")).await.unwrap();
+    world.ended(&id).await;
+    let value = || {
+        let things = world.things.lock().unwrap();
+        let (_, thing) = things.by_id.iter().find(|(id, _)| id.starts_with("shop-A-")).unwrap();
+        thing["Value"].as_str().unwrap().to_owned()
+    };
+    let fail = async |a: &str| {
+        let input = api::UpdateStackInput {
+            stack_name: "shop".into(),
+            template_body: Some(template(a, r#""Fail": "update""#)),
+            disable_rollback: Some(true),
+            ..Default::default()
+        };
+        world.ctx().call::<api::UpdateStack>(input).await.unwrap();
+        assert_eq!(world.ended(&id).await, "UPDATE_FAILED");
+        assert_eq!(value(), a);
+    };
+    fail("two").await;
+    // One more that fails goes back to before both.
+    world.update("shop", &template("two", r#""Fail": "update", "Value": "x""#)).await.unwrap();
+    assert_eq!(world.ended(&id).await, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(value(), "one");
+    fail("three").await;
+    world
+        .ctx()
+        .call::<api::RollbackStack>(api::RollbackStackInput {
+            stack_name: "shop".into(),
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(world.ended(&id).await, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(value(), "one");
+    fail("four").await;
+    world.update("shop", &template("four", r#""Value": "good""#)).await.unwrap();
+    assert_eq!(world.ended(&id).await, "UPDATE_COMPLETE");
+    assert_eq!((value().as_str(), world.count()), ("four", 2));
+}
+
+#[tokio::test]
+async fn a_rollback_that_fails_can_be_continued() {
+    let world = World::new().await;
+    // A refuses to go back: its old properties fail.
+    let old =
+        r#"{"Resources": {"A": {"Type": "Test::Unit::Thing", "Properties": {"Fail": "update"}}}}"#;
+    let id = world.create("shop", old).await.unwrap();
+    world.ended(&id).await;
+    let new = r#"{"Resources": {"A": {"Type": "Test::Unit::Thing", "Properties": {"Value": "new"}},
+        "B": {"Type": "Test::Unit::Thing", "DependsOn": "A", "Properties": {"Fail": "create"}}}}"#;
+    world.update("shop", new).await.unwrap();
+    assert_eq!(world.ended(&id).await, "UPDATE_ROLLBACK_FAILED");
+    let error = world.update("shop", new).await.unwrap_err();
+    assert_eq!(
+        error.message(),
+        format!("Stack:{id} is in UPDATE_ROLLBACK_FAILED state and can not be updated.")
+    );
+    let input = |skip: Option<Vec<String>>| api::ContinueUpdateRollbackInput {
+        stack_name: "shop".into(),
+        resources_to_skip: skip,
+        ..Default::default()
+    };
+    world.ctx().call::<api::ContinueUpdateRollback>(input(None)).await.unwrap();
+    assert_eq!(world.ended(&id).await, "UPDATE_ROLLBACK_FAILED");
+    world.ctx().call::<api::ContinueUpdateRollback>(input(Some(vec!["A".into()]))).await.unwrap();
+    assert_eq!(world.ended(&id).await, "UPDATE_ROLLBACK_COMPLETE");
+    assert_eq!(world.count(), 1);
+}
+
+#[tokio::test]
+async fn stack_policies_hold() {
+    let world = World::new().await;
+    let id = world.create("shop", TWO).await.unwrap();
+    world.ended(&id).await;
+    let policy = r#"{"Statement": [{"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "Update:Replace", "Principal": "*", "Resource": "LogicalResourceId/A"}]}"#;
+    let input = api::SetStackPolicyInput {
+        stack_name: "shop".into(),
+        stack_policy_body: Some(policy.into()),
+        ..Default::default()
+    };
+    world.ctx().call::<api::SetStackPolicy>(input).await.unwrap();
+    world.update("shop", &TWO.replace("a-thing", "b-thing")).await.unwrap();
+    assert_eq!(world.ended(&id).await, "UPDATE_ROLLBACK_COMPLETE");
+    assert!(
+        world
+            .events(&id)
+            .await
+            .iter()
+            .any(|it| it.contains("does not allow [Update:Replace] for resource [A]"))
+    );
+    let input = api::UpdateStackInput {
+        stack_name: "shop".into(),
+        template_body: Some(TWO.replace("a-thing", "b-thing")),
+        stack_policy_during_update_body: Some(r#"{"Statement": [{"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}]}"#.into()),
+        ..Default::default()
+    };
+    world.ctx().call::<api::UpdateStack>(input).await.unwrap();
+    assert_eq!(world.ended(&id).await, "UPDATE_COMPLETE");
+}

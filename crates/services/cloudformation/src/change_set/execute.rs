@@ -61,7 +61,8 @@ async fn start(
     }
     let template = TEMPLATES.get(txn, scope, &(id, set.id.as_str())).await?;
     let template = template.ok_or_else(|| errors::no_change_set(name))?;
-    if let Some(current) = TEMPLATES.get(txn, scope, &(id, CURRENT)).await? {
+    let goes_on = stack.status == "UPDATE_FAILED";
+    if let Some(current) = TEMPLATES.get(txn, scope, &(id, CURRENT)).await?.filter(|_| !goes_on) {
         TEMPLATES.put(txn, scope, &(id, PREVIOUS), &current);
     }
     TEMPLATES.put(txn, scope, &(id, CURRENT), &template);
@@ -97,6 +98,8 @@ fn operation(
         (None, Some(true)) => "DO_NOTHING",
         _ => "ROLLBACK",
     };
+    // What came before a failed update is still where a rollback leads.
+    let goes_on = stack.status == "UPDATE_FAILED";
     OperationRecord {
         id: id.to_owned(),
         kind: if creates { "CREATE" } else { "UPDATE" }.to_owned(),
@@ -104,18 +107,27 @@ fn operation(
         token: input.client_request_token.clone(),
         on_failure: on_failure.to_owned(),
         retain_except_on_create: input.retain_except_on_create.unwrap_or_default(),
-        before: BeforeRecord {
-            status: stack.status.clone(),
-            status_reason: stack.status_reason.clone(),
-            description: stack.description.clone(),
-            parameters: stack.parameters.clone(),
-            // A creation changes no tags: there was nothing that had them.
-            tags: if creates { set.tags.clone() } else { stack.tags.clone() },
-            capabilities: stack.capabilities.clone(),
-            outputs: stack.outputs.clone(),
-            imports: stack.imports.clone(),
+        continues: if goes_on { stack.operation.id.clone() } else { String::new() },
+        before: if goes_on {
+            stack.operation.before.clone()
+        } else {
+            before_of(set, stack, creates)
         },
         ..Default::default()
+    }
+}
+
+fn before_of(set: &ChangeSetRecord, stack: &StackRecord, creates: bool) -> BeforeRecord {
+    BeforeRecord {
+        status: stack.status.clone(),
+        status_reason: stack.status_reason.clone(),
+        description: stack.description.clone(),
+        parameters: stack.parameters.clone(),
+        // A creation changes no tags: there was nothing that had them.
+        tags: if creates { set.tags.clone() } else { stack.tags.clone() },
+        capabilities: stack.capabilities.clone(),
+        outputs: stack.outputs.clone(),
+        imports: stack.imports.clone(),
     }
 }
 

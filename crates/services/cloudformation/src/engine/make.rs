@@ -71,12 +71,17 @@ impl Machine {
     fn begin_record(&self, id: &str) -> ResourceRecord {
         let mut record = self.resources.get(id).cloned().unwrap_or_default();
         if !record.exists() {
-            record = ResourceRecord { discarded: record.discarded, ..Default::default() };
+            let ResourceRecord { discarded, operation, before, .. } = record;
+            record = ResourceRecord { discarded, operation, before, ..Default::default() };
         }
-        record.before = record.exists().then(|| record.live.clone());
-        record.before_policies =
-            vec![record.deletion_policy.clone(), record.update_replace_policy.clone()];
-        record.before_metadata.clone_from(&record.metadata);
+        let goes_on =
+            !record.operation.is_empty() && record.operation == self.stack.operation.continues;
+        if !goes_on {
+            record.before = record.exists().then(|| record.live.clone());
+            record.before_policies =
+                vec![record.deletion_policy.clone(), record.update_replace_policy.clone()];
+            record.before_metadata.clone_from(&record.metadata);
+        }
         record.operation.clone_from(&self.stack.operation.id);
         record.stage = Stage::Started as u32;
         record.token = self.ctx.random_uuid();

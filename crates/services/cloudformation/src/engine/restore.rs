@@ -17,7 +17,10 @@ impl Machine {
     /// Undoes what the update did to each resource.
     pub(super) async fn roll_back(&mut self) -> Result<()> {
         let operation = self.stack.operation.id.clone();
-        let touched = self.resources.values().filter(|it| it.operation == operation);
+        let continues = self.stack.operation.continues.clone();
+        let touched = self.resources.values().filter(|it| {
+            it.operation == operation || (it.operation == continues && !continues.is_empty())
+        });
         let nodes = touched.map(|record| Node {
             id: record.logical_id.clone(),
             item: 0,
@@ -70,7 +73,7 @@ impl Machine {
             self.keep(record, None).await?;
             return Ok(Begun::Nothing);
         };
-        let action = Action::parse(&record.action);
+        let action = self.undone_action(&record, &before)?;
         if action == Action::Keep {
             self.put_back(&mut record, before);
             self.keep(record, None).await?;
@@ -93,6 +96,20 @@ impl Machine {
             self.keep(record.clone(), Some((Form::Full, physical_id))).await?;
         }
         Ok(Begun::Nothing)
+    }
+
+    /// What is to be undone: what this operation did, and what a failed one did before it.
+    fn undone_action(&self, record: &ResourceRecord, before: &LiveRecord) -> Result<Action> {
+        if record.live.physical_id != before.physical_id {
+            return Ok(Action::Replace);
+        }
+        let action = Action::parse(&record.action);
+        let present = encode::properties(&self.ctx, &record.live.properties)?;
+        let changed = present != encode::properties(&self.ctx, &before.properties)?;
+        Ok(match action {
+            Action::Keep | Action::Touch if changed => Action::Update,
+            other => other,
+        })
     }
 
     async fn start_restore_update(

@@ -196,6 +196,8 @@ pub async fn start_update(
         if !stack.is_updatable() {
             return Err(errors::cannot_update(&stack.arn, &stack.status));
         }
+        // What came before the failed update is still where a rollback leads.
+        let goes_on = stack.status == "UPDATE_FAILED";
         let operation = OperationRecord {
             id: operation_id.clone(),
             kind: "UPDATE".to_owned(),
@@ -203,12 +205,14 @@ pub async fn start_update(
             token: wishes.token.clone(),
             on_failure: if wishes.disable_rollback { "DO_NOTHING" } else { "ROLLBACK" }.to_owned(),
             failure: prepared.failure.clone(),
-            before: before_of(&stack),
+            before: if goes_on { stack.operation.before.clone() } else { before_of(&stack) },
+            continues: if goes_on { stack.operation.id.clone() } else { String::new() },
             policy_override: wishes.policy_override.clone(),
             retain_except_on_create: wishes.retain_except_on_create,
             ..Default::default()
         };
-        if let Some(current) = TEMPLATES.get(txn, scope, &(id, CURRENT)).await? {
+        if let Some(current) = TEMPLATES.get(txn, scope, &(id, CURRENT)).await?.filter(|_| !goes_on)
+        {
             TEMPLATES.put(txn, scope, &(id, PREVIOUS), &current);
         }
         TEMPLATES.put(txn, scope, &(id, CURRENT), &template);

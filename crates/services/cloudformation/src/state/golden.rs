@@ -69,6 +69,7 @@ fn operation() -> OperationRecord {
         policy_override: some("{}"),
         retain_except_on_create: true,
         ended_ms: Some(2),
+        continues: text("op0"),
     }
 }
 
