@@ -184,6 +184,10 @@ impl Cgroup {
         }
     }
 
+    pub fn limits_memory(&self) -> bool {
+        self.find("memory").is_some()
+    }
+
     /// How often the kernel killed a process here for want of memory.
     pub fn memory_kills(&self) -> u64 {
         let Some((_, version, folder)) = self.find("memory") else { return 0 };

@@ -6,9 +6,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::CWD;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount, mount_change,
@@ -97,19 +97,29 @@ impl Init {
 
     fn serve(&self) -> io::Result<()> {
         let signals = sys::signal_fd()?;
+        // Bytes; 0 where a control group keeps the limit.
+        let mut memory_limit = 0;
         loop {
             let mut fds =
                 [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
-            match poll(&mut fds, None) {
+            let pause = (memory_limit > 0).then_some(&MEMORY_LOOK_EVERY);
+            match poll(&mut fds, pause) {
                 Err(rustix::io::Errno::INTR) => continue,
                 other => other?,
             };
             let (control, signal) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+            if memory_limit > 0 && is_over(memory_limit) {
+                memory_limit = 0;
+                message::send(&self.control, &json!({"exited": 0, "oom": true}), &[])?;
+                sys::signal_group(libc::SIGKILL);
+            }
             if signal {
                 self.reap(&signals)?;
             }
             if control {
                 let Some(message) = message::receive(&self.control)? else { return Ok(()) };
+                memory_limit =
+                    memory_limit.max(message.body.number("memory_mb") as u64 * 1024 * 1024);
                 let answer = match self.obey(&message) {
                     Ok(answer) => answer,
                     Err(error) => json!({"error": error.to_string()}),
@@ -208,6 +218,35 @@ impl Init {
         let Some(program) = arguments.first() else { return io::Error::other("no program") };
         sys::exec(program, &arguments, &environment)
     }
+}
+
+/// Without a control group this process watches the others.
+const MEMORY_LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// Memory of all other processes here, in bytes. What forked processes still share is first counted for each of them,
+/// which is quick; only if that is over the limit, it is counted once.
+fn is_over(limit: u64) -> bool {
+    let page = rustix::param::page_size() as u64;
+    let own = |process: &Path| {
+        let text = std::fs::read_to_string(process.join("statm")).ok()?;
+        let mut pages = text.split(' ').skip(1).filter_map(|field| field.parse::<u64>().ok());
+        Some(pages.next()?.saturating_sub(pages.next()?) * page)
+    };
+    let share = |process: &Path| {
+        let text = std::fs::read_to_string(process.join("smaps_rollup")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:"))?;
+        line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+    };
+    others().iter().filter_map(|p| own(p)).sum::<u64>() > limit
+        && others().iter().filter_map(|p| share(p)).sum::<u64>() > limit
+}
+
+/// Folders in `/proc` of all processes here but this one.
+fn others() -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let number = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths.filter(|path| number(path).is_some_and(|number| number != 1)).collect()
 }
 
 /// Descriptors arrive as: standard output and error (one pipe), then those for numbers 3 and up. Input is empty.

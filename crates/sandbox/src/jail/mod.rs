@@ -391,6 +391,7 @@ impl Helper {
         let mut ended = Vec::new();
         for (id, slot) in &mut self.slots {
             for report in std::mem::take(&mut slot.reports) {
+                slot.over_memory |= report.flag("oom");
                 if slot.runtime == Runtime::Started(report.number("exited")) {
                     slot.runtime = Runtime::Ended;
                     ended.push((*id, report));
@@ -409,7 +410,7 @@ impl Helper {
             }
         }
         for (id, report) in ended {
-            let oom = self.slots.get(&id).is_some_and(|slot| slot.cgroup.memory_kills() > 0);
+            let oom = self.slots.get(&id).is_some_and(Slot::ran_out_of_memory);
             let event = json!({
                 "ev": "exited", "id": id, "code": report["code"], "signal": report["signal"], "oom": oom,
             });

@@ -28,6 +28,8 @@ pub struct Slot {
     pub root: String,
     pub runtime: Runtime,
     ready: bool,
+    /// Its first process found it over its memory.
+    pub over_memory: bool,
     /// Reports that came while an answer was awaited.
     pub reports: Vec<Value>,
 }
@@ -96,6 +98,7 @@ impl Slot {
             root: root.0.to_owned(),
             runtime: Runtime::None,
             ready: false,
+            over_memory: false,
             reports: Vec::new(),
         };
         drop(theirs);
@@ -131,7 +134,10 @@ impl Slot {
                 trees.push(detached(source)?);
             }
         }
-        let order = json!({"op": "mount", "places": places, "tmp_mb": parts.limits.tmp_mb});
+        let watched_mb = if self.cgroup.limits_memory() { 0 } else { parts.limits.memory_mb };
+        let order = json!({
+            "op": "mount", "places": places, "tmp_mb": parts.limits.tmp_mb, "memory_mb": watched_mb,
+        });
         let fds: Vec<BorrowedFd<'_>> = trees.iter().map(AsFd::as_fd).collect();
         self.ask(&order, &fds)?;
         self.cgroup.limit(parts.limits)
@@ -169,6 +175,10 @@ impl Slot {
                 return Ok(body);
             }
         }
+    }
+
+    pub fn ran_out_of_memory(&self) -> bool {
+        self.over_memory || self.cgroup.memory_kills() > 0
     }
 
     /// Everything in the instance ends, also what is frozen.
