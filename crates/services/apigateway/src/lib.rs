@@ -14,15 +14,18 @@ mod domain;
 mod errors;
 mod gateway_response;
 mod ids;
+mod import;
 mod integration;
 mod mapping_rules;
 mod method;
 mod model;
 mod page;
 mod patch;
+mod plane;
 mod policy;
 mod quota;
 mod resource;
+mod resources;
 mod rest_api;
 mod rules;
 mod schema;
@@ -33,19 +36,12 @@ mod state;
 mod tags;
 mod usage_plan;
 
+use std::sync::Arc;
+
+use plane::{Gateway, Plane};
 use sereno_api_apigateway as api;
 use sereno_kernel::{Handler, Service};
 use sereno_wire::Operation;
-
-/// The service: everything that it serves.
-#[must_use]
-pub fn service() -> Service {
-    let service = Service::new(&api::SERVICE);
-    let service = apis(service);
-    let service = deployments(service);
-    let service = policies(service);
-    domains(service)
-}
 
 /// Registers an operation; the access follows from its HTTP verb and path.
 fn on<O: Operation>(service: Service, handler: impl Handler<O>) -> Service {
@@ -60,6 +56,35 @@ macro_rules! serve {
     }};
 }
 
+/// The service: everything that it serves.
+#[must_use]
+pub fn service() -> Service {
+    let service = Service::new(&api::SERVICE);
+    let service = apis(service);
+    let service = deployments(service);
+    let service = policies(service);
+    let service = domains(service);
+    let service = resources::all().into_iter().fold(service, Service::resource);
+    gateway(service)
+}
+
+/// The traffic of deployed APIs, and the operations that speak to what serves it.
+fn gateway(service: Service) -> Service {
+    let plane = Arc::new(Plane::default());
+    let service = serve!(service,
+        TestInvokeMethod => plane::test_method,
+        TestInvokeAuthorizer => plane::test_authorizer,
+    );
+    let flushed = Arc::clone(&plane);
+    let service = on::<api::FlushStageAuthorizersCache>(service, move |ctx, input| {
+        plane::flush_authorizers(Arc::clone(&flushed), ctx, input)
+    });
+    let guarded = Arc::clone(&plane);
+    service
+        .resource_policy(move |ctx, arn| plane::guard(Arc::clone(&guarded), ctx, arn))
+        .data_plane(Gateway(plane))
+}
+
 fn apis(service: Service) -> Service {
     serve!(service,
         CreateRestApi => rest_api::create,
@@ -67,6 +92,8 @@ fn apis(service: Service) -> Service {
         GetRestApis => rest_api::list,
         UpdateRestApi => rest_api::update,
         DeleteRestApi => rest_api::delete,
+        ImportRestApi => import::create,
+        PutRestApi => import::put,
         CreateResource => resource::create,
         GetResource => resource::get,
         GetResources => resource::list,

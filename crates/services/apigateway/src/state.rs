@@ -301,8 +301,9 @@ pub const USED: Table<(String, String, String), Counter> = Table::new(SERVICE, "
 /// By plan, key and the period's first day: what `UpdateUsage` added to the quota.
 pub const EXTENDED: Table<(String, String, String), Counter> = Table::new(SERVICE, "extended");
 
-/// By `account`: there is one.
+/// By [`ACCOUNT_KEY`]: there is one.
 pub const ACCOUNT: Table<String, AccountRecord> = Table::new(SERVICE, "account");
+pub const ACCOUNT_KEY: &str = "account";
 pub const DOMAINS: Table<String, DomainRecord> = Table::new(SERVICE, "domains");
 /// By domain and base path.
 pub const MAPPINGS: Table<(String, String), MappingRecord> = Table::new(SERVICE, "mappings");

@@ -8,10 +8,11 @@ use sereno_store::{Txn, transact};
 
 use crate::errors::{self, bad_request};
 use crate::patch;
-use crate::state::{ACCOUNT, API_KEYS, APIS, AccountRecord, DOMAINS, STAGES, USAGE_PLANS};
+use crate::state::{
+    ACCOUNT, ACCOUNT_KEY, API_KEYS, APIS, AccountRecord, DOMAINS, STAGES, USAGE_PLANS,
+};
 
 const TAGS_MAX: usize = 50;
-const ACCOUNT_KEY: &str = "account";
 
 pub fn check(tags: &BTreeMap<String, String>) -> Result<()> {
     if tags.len() > TAGS_MAX {

@@ -1,0 +1,137 @@
+//! Import of API definitions: Swagger 2 and OpenAPI 3, JSON and YAML, with API Gateway's extensions.
+//!
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-import-api.html>. The definition is read into
+//! a whole [`ApiDocument`], which then takes the place of what was there, or is laid over it (`mode=merge`).
+
+mod definition;
+mod integration;
+mod method;
+mod security;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sereno_api_apigateway as api;
+use sereno_kernel::{Ctx, Error, Result};
+use sereno_store::transact;
+
+use crate::errors::{self, bad_request};
+use crate::state::{ApiDocument, RestApiRecord};
+use crate::{document, ids, shapes};
+use definition::Definition;
+
+/// AWS's limit: <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
+const DEFINITION_BYTES_MAX: usize = 6 << 20;
+
+pub async fn create(ctx: Ctx, input: api::ImportRestApiInput) -> Result<api::ImportRestApiOutput> {
+    let parameters = input.parameters.unwrap_or_default();
+    let definition = Definition::read(parse(&input.body)?, &parameters)?;
+    let record = RestApiRecord {
+        id: ids::long(&ctx),
+        created: ctx.now(),
+        api_key_source: "HEADER".to_owned(),
+        endpoint_type: "EDGE".to_owned(),
+        ip_address_type: "ipv4".to_owned(),
+        root_resource_id: ids::long(&ctx),
+        ..RestApiRecord::default()
+    };
+    let document = definition.apply(&ctx, document::empty(&ctx, record))?;
+    check_warnings(&document, input.fail_on_warnings)?;
+    transact!(ctx.store(), Error, |txn| {
+        document::create(&ctx, txn, &document);
+    })?;
+    Ok(shapes::rest_api(&ctx, document.api))
+}
+
+pub async fn put(ctx: Ctx, input: api::PutRestApiInput) -> Result<api::PutRestApiOutput> {
+    let parameters = input.parameters.clone().unwrap_or_default();
+    let definition = Definition::read(parse(&input.body)?, &parameters)?;
+    let api_id = input.rest_api_id.as_str();
+    let document: ApiDocument = transact!(ctx.store(), Error, |txn| {
+        let Some(before) = document::read(txn, ctx.scope(), api_id).await? else {
+            return Err(errors::api(ctx.account(), api_id));
+        };
+        let base = match input.mode {
+            Some(api::PutMode::Overwrite) => emptied(&ctx, &before),
+            _ => before.clone(),
+        };
+        let after = definition.apply(&ctx, base)?;
+        check_warnings(&after, input.fail_on_warnings)?;
+        document::erase(txn, ctx.scope(), &before);
+        document::write(txn, ctx.scope(), &after);
+        after
+    })?;
+    Ok(shapes::rest_api(&ctx, document.api))
+}
+
+/// What stays of an API whose definition is replaced: who it is, and what no definition says.
+fn emptied(ctx: &Ctx, before: &ApiDocument) -> ApiDocument {
+    let mut api = before.api.clone();
+    api.binary_media_types.clear();
+    api.minimum_compression_size = None;
+    document::empty(ctx, api)
+}
+
+fn check_warnings(document: &ApiDocument, fail: Option<bool>) -> Result<()> {
+    let warnings = &document.api.warnings;
+    if fail == Some(true) && !warnings.is_empty() {
+        let message = format!("Warnings found during import:\n\t{}", warnings.join("\n\t"));
+        return Err(bad_request(message));
+    }
+    Ok(())
+}
+
+fn parse(body: &[u8]) -> Result<Value> {
+    let malformed = || {
+        bad_request(
+            "Unable to parse API definition because of a malformed input. Check the definition's syntax and try again.",
+        )
+    };
+    if body.len() > DEFINITION_BYTES_MAX {
+        return Err(bad_request("The API definition is larger than 6 MB."));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| malformed())?;
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).map_err(|_| malformed());
+    }
+    let parsed = sereno_template::text::parse(text).map_err(|_| malformed())?;
+    if parsed.is_object() { Ok(parsed) } else { Err(malformed()) }
+}
+
+/// A text of a definition's object.
+fn text(value: &Value, name: &str) -> Option<String> {
+    value.get(name)?.as_str().map(str::to_owned)
+}
+
+/// A map of texts; numbers and booleans count as texts.
+fn texts(value: &Value, name: &str) -> BTreeMap<String, String> {
+    let entries = value.get(name).and_then(Value::as_object).into_iter().flatten();
+    entries.map(|(key, value)| (key.clone(), plain(value))).collect()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A list of texts.
+fn list(value: &Value, name: &str) -> Vec<String> {
+    value.get(name).and_then(Value::as_array).into_iter().flatten().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_and_yaml_read_the_same() {
+        let yaml = parse(b"swagger: '2.0'\ninfo: {title: x}\n").unwrap();
+        let json = parse(br#"{"swagger": "2.0", "info": {"title": "x"}}"#).unwrap();
+        assert_eq!(yaml, json);
+        for bad in [&b"{"[..], b"", b"- a\n", b"\xff"] {
+            assert!(parse(bad).is_err());
+        }
+    }
+}
