@@ -286,8 +286,62 @@ def test_configurations(s3, bucket):
     assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
     assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
     with pytest.raises(ClientError) as error:
-        s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "i.html"}})
+        s3.put_bucket_logging(Bucket=bucket, BucketLoggingStatus={})
     assert code(error) == ("NotImplemented", 501)
+
+
+def test_lifecycle(s3, bucket):
+    rules = [{"ID": "r", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 1}}]
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+    assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == rules
+    assert 'rule-id="r"' in s3.put_object(Bucket=bucket, Key="tmp/x", Body=b"")["Expiration"]
+    for wrong, expected in [
+        ({"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}}, ("MalformedXML", 400)),
+        (dict(rules[0], Transitions=[{"Days": 1, "StorageClass": "GLACIER"}]), ("NotImplemented", 501)),
+    ]:
+        with pytest.raises(ClientError) as error:
+            s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [wrong]})
+        assert code(error) == expected
+    s3.delete_bucket_lifecycle(Bucket=bucket)
+
+
+def test_website(s3, bucket, endpoint):
+    host = f"{bucket}.s3-website.localhost"
+
+    def visit(path, method="GET"):
+        class Stay(urllib.request.HTTPRedirectHandler):
+            def redirect_request(self, *_):
+                return None
+
+        request = urllib.request.Request(endpoint + path, headers={"Host": host}, method=method)
+        try:
+            answer = urllib.request.build_opener(Stay).open(request)
+        except urllib.error.HTTPError as error:
+            answer = error
+        return answer.status, answer.read().decode(), answer.headers
+
+    assert visit("/")[0] == 404 and "NoSuchWebsiteConfiguration" in visit("/")[1]
+    s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={
+        "IndexDocument": {"Suffix": "index.html"}, "ErrorDocument": {"Key": "404.html"},
+        "RoutingRules": [{"Condition": {"KeyPrefixEquals": "old/"}, "Redirect": {"ReplaceKeyPrefixWith": "new/"}}]})
+    for key, body in [("index.html", "home"), ("docs/index.html", "docs"), ("404.html", "nothing here"), ("a b.html", "blank")]:
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="text/html")
+    s3.put_object(Bucket=bucket, Key="moved", Body=b"", WebsiteRedirectLocation="/docs/")
+    assert visit("/")[0] == 403
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:ListBucket"],
+         "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}]}))
+    status, body, headers = visit("/")
+    assert (status, body, headers["Content-Type"]) == (200, "home", "text/html")
+    assert visit("/docs/")[1] == "docs" and visit("/a%20b.html")[1] == "blank"
+    assert (visit("/docs")[0], visit("/docs")[2]["Location"]) == (302, "/docs/")
+    assert visit("/none")[:2] == (404, "nothing here")
+    assert visit("/moved")[0] == 301 and visit("/moved")[2]["Location"] == "/docs/"
+    status, _, headers = visit("/old/x")
+    assert status == 301 and headers["Location"].endswith("/new/x")
+    assert visit("/", "POST")[0] == 405
+    s3.delete_bucket_website(Bucket=bucket)
 
 
 def test_acls_where_they_are_allowed(s3, client, unique):

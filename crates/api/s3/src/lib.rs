@@ -81,6 +81,10 @@ w::structure! { BucketInfo BUCKET_INFO "BucketInfo" {
     1 r#type: Option<BucketType> = w::m("Type", BucketType::SCHEMA),
 } }
 
+w::structure! { BucketLifecycleConfiguration BUCKET_LIFECYCLE_CONFIGURATION "BucketLifecycleConfiguration" {
+    0 rules: Vec<LifecycleRule> = w::m("Rules", &LIFECYCLE_RULES).wire("Rule").required().with(w::FLATTENED),
+} }
+
 w::open_enum! { BucketLocationConstraint "BucketLocationConstraint" {
     AfSouth1 = "af-south-1",
     ApEast1 = "ap-east-1",
@@ -488,6 +492,11 @@ w::structure! { DeleteBucketEncryptionInput DELETE_BUCKET_ENCRYPTION_INPUT "Dele
     1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
+w::structure! { DeleteBucketLifecycleInput DELETE_BUCKET_LIFECYCLE_INPUT "DeleteBucketLifecycleRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
 w::structure! { DeleteBucketOwnershipControlsInput DELETE_BUCKET_OWNERSHIP_CONTROLS_INPUT "DeleteBucketOwnershipControlsRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
@@ -504,6 +513,11 @@ w::structure! { DeleteBucketInput DELETE_BUCKET_INPUT "DeleteBucketRequest" {
 } }
 
 w::structure! { DeleteBucketTaggingInput DELETE_BUCKET_TAGGING_INPUT "DeleteBucketTaggingRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
+w::structure! { DeleteBucketWebsiteInput DELETE_BUCKET_WEBSITE_INPUT "DeleteBucketWebsiteRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
@@ -1694,6 +1708,18 @@ w::structure! { PutBucketEncryptionInput PUT_BUCKET_ENCRYPTION_INPUT "PutBucketE
     4 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
+w::structure! { PutBucketLifecycleConfigurationOutput PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT "PutBucketLifecycleConfigurationOutput" {
+    0 transition_default_minimum_object_size: Option<TransitionDefaultMinimumObjectSize> = w::m("TransitionDefaultMinimumObjectSize", TransitionDefaultMinimumObjectSize::SCHEMA).at(w::HEADER, "x-amz-transition-default-minimum-object-size"),
+} }
+
+w::structure! { PutBucketLifecycleConfigurationInput PUT_BUCKET_LIFECYCLE_CONFIGURATION_INPUT "PutBucketLifecycleConfigurationRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
+    2 lifecycle_configuration: Option<BucketLifecycleConfiguration> = w::m("LifecycleConfiguration", &BUCKET_LIFECYCLE_CONFIGURATION).wire("LifecycleConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").with(w::PAYLOAD),
+    3 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+    4 transition_default_minimum_object_size: Option<TransitionDefaultMinimumObjectSize> = w::m("TransitionDefaultMinimumObjectSize", TransitionDefaultMinimumObjectSize::SCHEMA).at(w::HEADER, "x-amz-transition-default-minimum-object-size"),
+} }
+
 w::structure! { PutBucketNotificationConfigurationInput PUT_BUCKET_NOTIFICATION_CONFIGURATION_INPUT "PutBucketNotificationConfigurationRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 notification_configuration: NotificationConfiguration = w::m("NotificationConfiguration", &NOTIFICATION_CONFIGURATION).wire("NotificationConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
@@ -1733,6 +1759,14 @@ w::structure! { PutBucketVersioningInput PUT_BUCKET_VERSIONING_INPUT "PutBucketV
     3 mfa: Option<String> = w::m("MFA", &w::STRING).at(w::HEADER, "x-amz-mfa"),
     4 versioning_configuration: VersioningConfiguration = w::m("VersioningConfiguration", &VERSIONING_CONFIGURATION).wire("VersioningConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
     5 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
+w::structure! { PutBucketWebsiteInput PUT_BUCKET_WEBSITE_INPUT "PutBucketWebsiteRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
+    2 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
+    3 website_configuration: WebsiteConfiguration = w::m("WebsiteConfiguration", &WEBSITE_CONFIGURATION).wire("WebsiteConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
+    4 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
 w::structure! { PutObjectAclOutput PUT_OBJECT_ACL_OUTPUT "PutObjectAclOutput" {
@@ -2196,9 +2230,18 @@ w::structure! { VersioningConfiguration VERSIONING_CONFIGURATION "VersioningConf
     1 status: Option<BucketVersioningStatus> = w::m("Status", BucketVersioningStatus::SCHEMA),
 } }
 
+w::structure! { WebsiteConfiguration WEBSITE_CONFIGURATION "WebsiteConfiguration" {
+    0 error_document: Option<ErrorDocument> = w::m("ErrorDocument", &ERROR_DOCUMENT),
+    1 index_document: Option<IndexDocument> = w::m("IndexDocument", &INDEX_DOCUMENT),
+    2 redirect_all_requests_to: Option<RedirectAllRequestsTo> = w::m("RedirectAllRequestsTo", &REDIRECT_ALL_REQUESTS_TO),
+    3 routing_rules: Option<Vec<RoutingRule>> = w::m("RoutingRules", &ROUTING_RULES),
+} }
+
 w::structure! { DeleteBucketCorsOutput DELETE_BUCKET_CORS_OUTPUT "DeleteBucketCorsOutput" {} }
 
 w::structure! { DeleteBucketEncryptionOutput DELETE_BUCKET_ENCRYPTION_OUTPUT "DeleteBucketEncryptionOutput" {} }
+
+w::structure! { DeleteBucketLifecycleOutput DELETE_BUCKET_LIFECYCLE_OUTPUT "DeleteBucketLifecycleOutput" {} }
 
 w::structure! { DeleteBucketOutput DELETE_BUCKET_OUTPUT "DeleteBucketOutput" {} }
 
@@ -2207,6 +2250,8 @@ w::structure! { DeleteBucketOwnershipControlsOutput DELETE_BUCKET_OWNERSHIP_CONT
 w::structure! { DeleteBucketPolicyOutput DELETE_BUCKET_POLICY_OUTPUT "DeleteBucketPolicyOutput" {} }
 
 w::structure! { DeleteBucketTaggingOutput DELETE_BUCKET_TAGGING_OUTPUT "DeleteBucketTaggingOutput" {} }
+
+w::structure! { DeleteBucketWebsiteOutput DELETE_BUCKET_WEBSITE_OUTPUT "DeleteBucketWebsiteOutput" {} }
 
 w::structure! { DeletePublicAccessBlockOutput DELETE_PUBLIC_ACCESS_BLOCK_OUTPUT "DeletePublicAccessBlockOutput" {} }
 
@@ -2227,6 +2272,8 @@ w::structure! { PutBucketPolicyOutput PUT_BUCKET_POLICY_OUTPUT "PutBucketPolicyO
 w::structure! { PutBucketTaggingOutput PUT_BUCKET_TAGGING_OUTPUT "PutBucketTaggingOutput" {} }
 
 w::structure! { PutBucketVersioningOutput PUT_BUCKET_VERSIONING_OUTPUT "PutBucketVersioningOutput" {} }
+
+w::structure! { PutBucketWebsiteOutput PUT_BUCKET_WEBSITE_OUTPUT "PutBucketWebsiteOutput" {} }
 
 w::structure! { PutPublicAccessBlockOutput PUT_PUBLIC_ACCESS_BLOCK_OUTPUT "PutPublicAccessBlockOutput" {} }
 
@@ -2374,6 +2421,13 @@ w::operation! { DeleteBucketEncryption(DeleteBucketEncryptionInput) -> DeleteBuc
     errors: &[],
 } }
 
+w::operation! { DeleteBucketLifecycle(DeleteBucketLifecycleInput) -> DeleteBucketLifecycleOutput = OP_DELETE_BUCKET_LIFECYCLE {
+    name: "DeleteBucketLifecycle", method: "DELETE", uri: "/{Bucket}?lifecycle", status: 204,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[],
+} }
+
 w::operation! { DeleteBucketOwnershipControls(DeleteBucketOwnershipControlsInput) -> DeleteBucketOwnershipControlsOutput = OP_DELETE_BUCKET_OWNERSHIP_CONTROLS {
     name: "DeleteBucketOwnershipControls", method: "DELETE", uri: "/{Bucket}?ownershipControls", status: 204,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2390,6 +2444,13 @@ w::operation! { DeleteBucketPolicy(DeleteBucketPolicyInput) -> DeleteBucketPolic
 
 w::operation! { DeleteBucketTagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput = OP_DELETE_BUCKET_TAGGING {
     name: "DeleteBucketTagging", method: "DELETE", uri: "/{Bucket}?tagging", status: 204,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[],
+} }
+
+w::operation! { DeleteBucketWebsite(DeleteBucketWebsiteInput) -> DeleteBucketWebsiteOutput = OP_DELETE_BUCKET_WEBSITE {
+    name: "DeleteBucketWebsite", method: "DELETE", uri: "/{Bucket}?website", status: 204,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
@@ -2654,6 +2715,13 @@ w::operation! { PutBucketEncryption(PutBucketEncryptionInput) -> PutBucketEncryp
     errors: &[],
 } }
 
+w::operation! { PutBucketLifecycleConfiguration(PutBucketLifecycleConfigurationInput) -> PutBucketLifecycleConfigurationOutput = OP_PUT_BUCKET_LIFECYCLE_CONFIGURATION {
+    name: "PutBucketLifecycleConfiguration", method: "PUT", uri: "/{Bucket}?lifecycle", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
+    errors: &[],
+} }
+
 w::operation! { PutBucketNotificationConfiguration(PutBucketNotificationConfigurationInput) -> PutBucketNotificationConfigurationOutput = OP_PUT_BUCKET_NOTIFICATION_CONFIGURATION {
     name: "PutBucketNotificationConfiguration", method: "PUT", uri: "/{Bucket}?notification", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2684,6 +2752,13 @@ w::operation! { PutBucketTagging(PutBucketTaggingInput) -> PutBucketTaggingOutpu
 
 w::operation! { PutBucketVersioning(PutBucketVersioningInput) -> PutBucketVersioningOutput = OP_PUT_BUCKET_VERSIONING {
     name: "PutBucketVersioning", method: "PUT", uri: "/{Bucket}?versioning", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
+    errors: &[],
+} }
+
+w::operation! { PutBucketWebsite(PutBucketWebsiteInput) -> PutBucketWebsiteOutput = OP_PUT_BUCKET_WEBSITE {
+    name: "PutBucketWebsite", method: "PUT", uri: "/{Bucket}?website", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],
@@ -2751,9 +2826,11 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_DELETE_BUCKET,
         &OP_DELETE_BUCKET_CORS,
         &OP_DELETE_BUCKET_ENCRYPTION,
+        &OP_DELETE_BUCKET_LIFECYCLE,
         &OP_DELETE_BUCKET_OWNERSHIP_CONTROLS,
         &OP_DELETE_BUCKET_POLICY,
         &OP_DELETE_BUCKET_TAGGING,
+        &OP_DELETE_BUCKET_WEBSITE,
         &OP_DELETE_OBJECT,
         &OP_DELETE_OBJECT_TAGGING,
         &OP_DELETE_OBJECTS,
@@ -2791,11 +2868,13 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_PUT_BUCKET_ACL,
         &OP_PUT_BUCKET_CORS,
         &OP_PUT_BUCKET_ENCRYPTION,
+        &OP_PUT_BUCKET_LIFECYCLE_CONFIGURATION,
         &OP_PUT_BUCKET_NOTIFICATION_CONFIGURATION,
         &OP_PUT_BUCKET_OWNERSHIP_CONTROLS,
         &OP_PUT_BUCKET_POLICY,
         &OP_PUT_BUCKET_TAGGING,
         &OP_PUT_BUCKET_VERSIONING,
+        &OP_PUT_BUCKET_WEBSITE,
         &OP_PUT_OBJECT,
         &OP_PUT_OBJECT_ACL,
         &OP_PUT_OBJECT_TAGGING,
@@ -2831,12 +2910,10 @@ static UNSERVED: &[w::OperationStub] = &[
         "/{Bucket}?intelligent-tiering",
     ),
     w::stub("DeleteBucketInventoryConfiguration", "DELETE", "/{Bucket}?inventory"),
-    w::stub("DeleteBucketLifecycle", "DELETE", "/{Bucket}?lifecycle"),
     w::stub("DeleteBucketMetadataConfiguration", "DELETE", "/{Bucket}?metadataConfiguration"),
     w::stub("DeleteBucketMetadataTableConfiguration", "DELETE", "/{Bucket}?metadataTable"),
     w::stub("DeleteBucketMetricsConfiguration", "DELETE", "/{Bucket}?metrics"),
     w::stub("DeleteBucketReplication", "DELETE", "/{Bucket}?replication"),
-    w::stub("DeleteBucketWebsite", "DELETE", "/{Bucket}?website"),
     w::stub("DeleteObjectAnnotation", "DELETE", "/{Bucket}/{Key+}?annotation"),
     w::stub("GetBucketAbac", "GET", "/{Bucket}?abac"),
     w::stub("GetBucketAnalyticsConfiguration", "GET", "/{Bucket}?analytics"),
@@ -2863,13 +2940,11 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("PutBucketIntelligentTieringConfiguration", "PUT", "/{Bucket}?intelligent-tiering"),
     w::stub("PutBucketInventoryConfiguration", "PUT", "/{Bucket}?inventory"),
     w::stub("PutBucketLifecycle", "PUT", "/{Bucket}?lifecycle"),
-    w::stub("PutBucketLifecycleConfiguration", "PUT", "/{Bucket}?lifecycle"),
     w::stub("PutBucketLogging", "PUT", "/{Bucket}?logging"),
     w::stub("PutBucketMetricsConfiguration", "PUT", "/{Bucket}?metrics"),
     w::stub("PutBucketNotification", "PUT", "/{Bucket}?notification"),
     w::stub("PutBucketReplication", "PUT", "/{Bucket}?replication"),
     w::stub("PutBucketRequestPayment", "PUT", "/{Bucket}?requestPayment"),
-    w::stub("PutBucketWebsite", "PUT", "/{Bucket}?website"),
     w::stub("PutObjectAnnotation", "PUT", "/{Bucket}/{Key+}?annotation"),
     w::stub("PutObjectLegalHold", "PUT", "/{Bucket}/{Key+}?legal-hold"),
     w::stub("PutObjectLockConfiguration", "PUT", "/{Bucket}?object-lock"),

@@ -315,30 +315,6 @@ pub async fn get_logging(
 }
 
 /// Configurations that no bucket has here: asking for them is a question like any other.
-pub async fn get_website(
-    ctx: Ctx,
-    input: api::GetBucketWebsiteInput,
-) -> Result<api::GetBucketWebsiteOutput> {
-    load(ctx.store(), &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-    Err(errors::absent(
-        "NoSuchWebsiteConfiguration",
-        "The specified bucket does not have a website configuration",
-        &input.bucket,
-    ))
-}
-
-pub async fn get_lifecycle(
-    ctx: Ctx,
-    input: api::GetBucketLifecycleConfigurationInput,
-) -> Result<api::GetBucketLifecycleConfigurationOutput> {
-    load(ctx.store(), &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-    Err(errors::absent(
-        "NoSuchLifecycleConfiguration",
-        "The lifecycle configuration does not exist",
-        &input.bucket,
-    ))
-}
-
 pub async fn get_replication(
     ctx: Ctx,
     input: api::GetBucketReplicationInput,

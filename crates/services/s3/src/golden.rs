@@ -36,6 +36,8 @@ fn bucket() -> BucketRecord {
         ownership: "ObjectWriter".into(),
         acl: "public-read".into(),
         notification: Some("{}".into()),
+        lifecycle: Some("{}".into()),
+        website: Some("{}".into()),
     }
 }
 

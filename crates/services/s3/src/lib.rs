@@ -17,15 +17,19 @@ mod content;
 mod copy;
 mod cors;
 mod errors;
+mod expire;
 #[cfg(test)]
 mod golden;
 mod head;
 mod integrity;
+mod lifecycle;
 mod list;
 mod notify;
 mod object;
+mod pages;
 mod policy;
 mod remove;
+mod resource_forms;
 mod resources;
 mod rules;
 mod state;
@@ -33,6 +37,7 @@ mod tagging;
 mod upload;
 mod upload_list;
 mod version;
+mod website;
 
 use sereno_api_s3 as api;
 use sereno_kernel::{Access, Service};
@@ -44,6 +49,8 @@ pub fn service() -> Service {
         .cors(cors::answer)
         .body_check(integrity::check)
         .task(notify::deliver())
+        .task(expire::task())
+        .data_plane(pages::Pages)
         .resource(resources::bucket())
         .resource(resources::bucket_policy());
     uploads(objects(configurations(buckets(service))))
@@ -125,8 +132,12 @@ fn configurations(service: Service) -> Service {
         GetBucketRequestPayment "s3:GetBucketRequestPayment" config::get_request_payment,
         GetBucketAccelerateConfiguration "s3:GetAccelerateConfiguration" config::get_accelerate,
         GetBucketLogging "s3:GetBucketLogging" config::get_logging,
-        GetBucketWebsite "s3:GetBucketWebsite" config::get_website,
-        GetBucketLifecycleConfiguration "s3:GetLifecycleConfiguration" config::get_lifecycle,
+        GetBucketWebsite "s3:GetBucketWebsite" website::get,
+        PutBucketWebsite "s3:PutBucketWebsite" website::put,
+        DeleteBucketWebsite "s3:DeleteBucketWebsite" website::delete,
+        GetBucketLifecycleConfiguration "s3:GetLifecycleConfiguration" lifecycle::get,
+        PutBucketLifecycleConfiguration "s3:PutLifecycleConfiguration" lifecycle::put,
+        DeleteBucketLifecycle "s3:PutLifecycleConfiguration" lifecycle::delete,
         GetBucketReplication "s3:GetReplicationConfiguration" config::get_replication,
         GetObjectLockConfiguration "s3:GetBucketObjectLockConfiguration" config::get_object_lock,
         ListMultipartUploads "s3:ListBucketMultipartUploads" upload_list::uploads,

@@ -15,7 +15,7 @@ use crate::head::{Encryption, Wishes, wishes};
 use crate::rules::{self, Conditions};
 use crate::state::{BucketRecord, CURRENT, ContentRecord, HeadRecord, ObjectRecord, SCOPE};
 use crate::version::{self, Written};
-use crate::{errors, notify};
+use crate::{errors, lifecycle, notify};
 
 /// Preconditions of a write.
 #[derive(Clone, Copy, Default)]
@@ -87,6 +87,7 @@ pub async fn put(ctx: Ctx, mut input: api::PutObjectInput) -> Result<api::PutObj
         ssekms_key_id: encryption.key,
         bucket_key_enabled: encryption.bucket_key,
         version_id: written.version,
+        expiration: lifecycle::header(&bucket, &input.key, &object),
         ..api::PutObjectOutput::default()
     };
     show!(output, &object.checksums);
@@ -274,8 +275,13 @@ pub async fn get(ctx: Ctx, input: api::GetObjectInput) -> Result<api::GetObjectO
     let encryption = Encryption::of(&ctx, &bucket, &object.head);
     let length = selected.range.end - selected.range.start;
     let version = shown_version(&bucket, &object);
+    let expiration = match input.version_id {
+        None => lifecycle::header(&bucket, &input.key, &object),
+        Some(_) => None,
+    };
     let mut output = api::GetObjectOutput {
         body,
+        expiration,
         accept_ranges: Some("bytes".to_owned()),
         last_modified: Some(whole_seconds(object.modified)),
         content_length: i64::try_from(length).ok(),
@@ -330,7 +336,12 @@ pub async fn head(ctx: Ctx, input: api::HeadObjectInput) -> Result<api::HeadObje
     let encryption = Encryption::of(&ctx, &bucket, &object.head);
     let length = selected.range.end - selected.range.start;
     let version = shown_version(&bucket, &object);
+    let expiration = match input.version_id {
+        None => lifecycle::header(&bucket, &input.key, &object),
+        Some(_) => None,
+    };
     let mut output = api::HeadObjectOutput {
+        expiration,
         accept_ranges: Some("bytes".to_owned()),
         last_modified: Some(whole_seconds(object.modified)),
         content_length: i64::try_from(length).ok(),

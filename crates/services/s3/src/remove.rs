@@ -2,19 +2,29 @@
 
 use sereno_api_s3 as api;
 use sereno_kernel::{Access, Ctx, Error, Result};
-use sereno_store::transact;
+use sereno_store::{Txn, transact};
 
 use crate::access;
 use crate::bucket::load;
-use crate::state::{CURRENT, ObjectRecord, SCOPE, Versioning};
+use crate::state::{BucketRecord, CURRENT, NULL, ObjectRecord, SCOPE, Versioning};
 use crate::{content, errors, notify, rules, version};
 
 const AT_ONCE_MAX: usize = 1000;
 
 /// What became of one deletion.
-struct Gone {
+pub struct Gone {
     marker: bool,
     version: Option<String>,
+}
+
+/// Why something is removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    Client,
+    /// A rule's, and only if it is still this version of the key.
+    Expiration {
+        sequence: u64,
+    },
 }
 
 pub async fn object(ctx: Ctx, input: api::DeleteObjectInput) -> Result<api::DeleteObjectOutput> {
@@ -35,7 +45,9 @@ pub async fn object(ctx: Ctx, input: api::DeleteObjectInput) -> Result<api::Dele
     }
     let owner = input.expected_bucket_owner.as_deref();
     let place = crate::object::Place { bucket: &input.bucket, owner, key: &input.key };
-    let gone = remove(&ctx, place, input.version_id.as_deref(), input.if_match.as_deref()).await?;
+    let gone =
+        remove(&ctx, place, input.version_id.as_deref(), input.if_match.as_deref(), Cause::Client)
+            .await?;
     Ok(api::DeleteObjectOutput {
         delete_marker: Some(true).filter(|_| gone.marker),
         version_id: gone.version,
@@ -43,72 +55,110 @@ pub async fn object(ctx: Ctx, input: api::DeleteObjectInput) -> Result<api::Dele
     })
 }
 
-async fn remove(
+pub async fn remove(
     ctx: &Ctx,
     place: crate::object::Place<'_>,
     version_id: Option<&str>,
     if_match: Option<&str>,
+    cause: Cause,
 ) -> Result<Gone> {
     let (gone, blobs) = transact!(ctx.store(), Error, |txn| {
         let bucket = load(txn, place.bucket, place.owner).await?;
-        let key = place.key;
-        let current = CURRENT.get(txn, SCOPE, &(bucket.id.as_str(), key)).await?;
+        let removal = Removal { ctx, place, bucket: &bucket, cause };
+        let current = CURRENT.get(txn, SCOPE, &(bucket.id.as_str(), place.key)).await?;
         if let Some(tags) = if_match {
             match current.as_ref().filter(|current| !current.delete_marker) {
-                None => return Err(errors::no_such_key(key)),
+                None => return Err(errors::no_such_key(place.key)),
                 Some(object) if !rules::names_etag(tags, &object.etag) => {
                     return Err(errors::precondition("If-Match"));
                 }
                 Some(_) => {}
             }
         }
-        let mut about = notify::About {
-            bucket: place.bucket,
-            key,
-            version: None,
-            size: None,
-            etag: None,
-            sequence: current.as_ref().map_or(0, |current| current.sequence),
-        };
-        if let Some(wanted) = version_id {
-            match version::lookup(txn, &bucket, key, wanted).await? {
-                None if wanted == "null" => {
-                    (Gone { marker: false, version: Some(wanted.to_owned()) }, Vec::new())
-                }
-                None => return Err(errors::no_such_version(key, wanted)),
-                Some(object) => {
-                    let blobs = version::remove(txn, &bucket, key, &object).await?;
-                    about.version = Some(wanted);
-                    notify::schedule(ctx, txn, &bucket, "ObjectRemoved:Delete", &about);
-                    let told = bucket.versioning != Versioning::Never;
-                    let version = told.then(|| wanted.to_owned());
-                    (Gone { marker: object.delete_marker, version }, blobs)
-                }
-            }
-        } else if bucket.versioning == Versioning::Never {
-            let blobs = match &current {
-                Some(object) => {
-                    notify::schedule(ctx, txn, &bucket, "ObjectRemoved:Delete", &about);
-                    version::remove(txn, &bucket, key, object).await?
-                }
-                None => Vec::new(),
-            };
-            (Gone { marker: false, version: None }, blobs)
-        } else {
-            let marker = ObjectRecord {
-                delete_marker: true,
-                modified: ctx.now(),
-                ..ObjectRecord::default()
-            };
-            let written = version::write(ctx, txn, &bucket, key, marker).await?;
-            about.version = written.version.as_deref();
-            about.sequence = written.sequence;
-            notify::schedule(ctx, txn, &bucket, "ObjectRemoved:DeleteMarkerCreated", &about);
-            (Gone { marker: true, version: written.version }, written.blobs)
+        match (version_id, bucket.versioning) {
+            (Some(wanted), _) => removal.one_version(txn, wanted).await?,
+            (None, Versioning::Never) => removal.newest(txn, current).await?,
+            (None, _) => removal.marker(txn, current).await?,
         }
     })?;
     content::drop_blobs(ctx, &blobs).await;
     Ok(gone)
+}
+
+/// What was removed, and the blobs to remove after the commit.
+type Done = (Gone, Vec<String>);
+
+struct Removal<'a> {
+    ctx: &'a Ctx,
+    place: crate::object::Place<'a>,
+    bucket: &'a BucketRecord,
+    cause: Cause,
+}
+
+impl Removal<'_> {
+    /// An expiration is of what a rule saw; a newer version is none of its business.
+    fn is_outdated(&self, found: Option<&ObjectRecord>) -> bool {
+        match self.cause {
+            Cause::Client => false,
+            Cause::Expiration { sequence } => found.is_none_or(|o| o.sequence != sequence),
+        }
+    }
+
+    fn tell(&self, txn: &mut Txn, event: &'static str, version: Option<&str>, sequence: u64) {
+        if self.cause != Cause::Client {
+            return;
+        }
+        let about = notify::About {
+            bucket: self.place.bucket,
+            key: self.place.key,
+            version,
+            size: None,
+            etag: None,
+            sequence,
+        };
+        notify::schedule(self.ctx, txn, self.bucket, event, &about);
+    }
+
+    async fn one_version(&self, txn: &mut Txn, wanted: &str) -> Result<Done> {
+        let key = self.place.key;
+        let found = version::lookup(txn, self.bucket, key, wanted).await?;
+        let told = self.bucket.versioning != Versioning::Never || found.is_none();
+        let version = told.then(|| wanted.to_owned());
+        match found {
+            None if wanted != NULL => Err(errors::no_such_version(key, wanted)),
+            Some(object) if !self.is_outdated(Some(&object)) => {
+                let blobs = version::remove(txn, self.bucket, key, &object).await?;
+                self.tell(txn, "ObjectRemoved:Delete", Some(wanted), object.sequence);
+                Ok((Gone { marker: object.delete_marker, version }, blobs))
+            }
+            _ => Ok((Gone { marker: false, version }, Vec::new())),
+        }
+    }
+
+    async fn newest(&self, txn: &mut Txn, current: Option<ObjectRecord>) -> Result<Done> {
+        let nothing = Gone { marker: false, version: None };
+        let Some(object) = current.filter(|object| !self.is_outdated(Some(object))) else {
+            return Ok((nothing, Vec::new()));
+        };
+        self.tell(txn, "ObjectRemoved:Delete", None, object.sequence);
+        let blobs = version::remove(txn, self.bucket, self.place.key, &object).await?;
+        Ok((nothing, blobs))
+    }
+
+    async fn marker(&self, txn: &mut Txn, current: Option<ObjectRecord>) -> Result<Done> {
+        if self.is_outdated(current.as_ref()) {
+            return Ok((Gone { marker: false, version: None }, Vec::new()));
+        }
+        let marker = ObjectRecord {
+            delete_marker: true,
+            modified: self.ctx.now(),
+            ..ObjectRecord::default()
+        };
+        let written = version::write(self.ctx, txn, self.bucket, self.place.key, marker).await?;
+        let event = "ObjectRemoved:DeleteMarkerCreated";
+        self.tell(txn, event, written.version.as_deref(), written.sequence);
+        Ok((Gone { marker: true, version: written.version }, written.blobs))
+    }
 }
 
 /// Each key is judged on its own: what is denied is told in the answer, not instead of it.
@@ -132,7 +182,8 @@ pub async fn objects(ctx: Ctx, input: api::DeleteObjectsInput) -> Result<api::De
             }
             Ok(()) => {
                 let place = crate::object::Place { bucket: &input.bucket, owner, key: &one.key };
-                remove(&ctx, place, one.version_id.as_deref(), one.e_tag.as_deref()).await
+                remove(&ctx, place, one.version_id.as_deref(), one.e_tag.as_deref(), Cause::Client)
+                    .await
             }
         };
         match outcome {

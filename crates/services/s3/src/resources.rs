@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::resource_forms as forms;
 use crate::state::{BUCKETS, BucketRecord, SCOPE};
 use sereno_api_s3 as api;
 use sereno_base::Region;
@@ -14,11 +15,13 @@ const BUCKET_PROPERTIES: &[&str] = &[
     "BucketEncryption",
     "BucketName",
     "CorsConfiguration",
+    "LifecycleConfiguration",
     "NotificationConfiguration",
     "OwnershipControls",
     "PublicAccessBlockConfiguration",
     "Tags",
     "VersioningConfiguration",
+    "WebsiteConfiguration",
 ];
 
 pub fn bucket() -> ResourceType {
@@ -48,11 +51,6 @@ fn only(properties: &Map<String, Value>, known: &[&str], kind: &str) -> Result<(
 
 fn text<'p>(properties: &'p Map<String, Value>, name: &str) -> Option<&'p str> {
     properties.get(name).and_then(Value::as_str)
-}
-
-/// A template may write booleans as texts.
-fn flag(value: &Value) -> Option<bool> {
-    value.as_bool().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
 }
 
 /// Bucket names are lower case; the suggested one has the stack's and the resource's letters.
@@ -127,7 +125,18 @@ fn state(ctx: &Ctx, name: &str) -> ResourceState {
         .attribute("DomainName", format!("{name}.s3.{suffix}"))
         .attribute("DualStackDomainName", format!("{name}.s3.dualstack.{region}.{suffix}"))
         .attribute("RegionalDomainName", format!("{name}.s3.{region}.{suffix}"))
-        .attribute("WebsiteURL", format!("http://{name}.s3-website-{region}.{suffix}"))
+        .attribute("WebsiteURL", website_url(ctx, name))
+}
+
+/// Where this server shows the bucket as a website, so that a browser finds it.
+fn website_url(ctx: &Ctx, name: &str) -> String {
+    let (scheme, authority) = ctx.endpoint().split_once("://").unwrap_or(("http", "localhost"));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, format!(":{port}")),
+        None => (authority, String::new()),
+    };
+    let host = if host.parse::<std::net::IpAddr>().is_ok() { "localhost" } else { host };
+    format!("{scheme}://{name}.s3-website.{host}{port}")
 }
 
 /// Whether a property is there now, or was there before and is to be undone.
@@ -154,7 +163,7 @@ async fn configure(ctx: &Ctx, name: &str, request: &ResourceRequest) -> Result<(
     if let Some(encryption) = changed(request, "BucketEncryption") {
         match encryption {
             Some(encryption) => {
-                let rules = rules_of(encryption);
+                let rules = forms::rules_of(encryption);
                 let configuration = sereno_wire::from_json(&json!({ "Rules": rules }));
                 ctx.call::<api::PutBucketEncryption>(api::PutBucketEncryptionInput {
                     bucket: bucket(),
@@ -175,7 +184,7 @@ async fn configure(ctx: &Ctx, name: &str, request: &ResourceRequest) -> Result<(
             Some(wanted) => {
                 let input = api::PutBucketCorsInput {
                     bucket: bucket(),
-                    cors_configuration: cors(wanted),
+                    cors_configuration: forms::cors(wanted),
                     ..Default::default()
                 };
                 ctx.call::<api::PutBucketCors>(input).await?;
@@ -186,8 +195,9 @@ async fn configure(ctx: &Ctx, name: &str, request: &ResourceRequest) -> Result<(
             }
         }
     }
+    configure_contents(ctx, name, request).await?;
     if let Some(wanted) = changed(request, "NotificationConfiguration") {
-        let configuration = notification(wanted.unwrap_or(&Value::Null))?;
+        let configuration = forms::notification(wanted.unwrap_or(&Value::Null))?;
         ctx.call::<api::PutBucketNotificationConfiguration>(
             api::PutBucketNotificationConfigurationInput {
                 bucket: bucket(),
@@ -198,6 +208,46 @@ async fn configure(ctx: &Ctx, name: &str, request: &ResourceRequest) -> Result<(
         .await?;
     }
     crate::config::set_stack_tags(ctx, name, tags(request)).await
+}
+
+/// What becomes of the objects: how they age, and how they are shown.
+async fn configure_contents(ctx: &Ctx, name: &str, request: &ResourceRequest) -> Result<()> {
+    let bucket = name.to_owned();
+    match changed(request, "LifecycleConfiguration") {
+        None => {}
+        Some(Some(wanted)) => {
+            let configuration = forms::lifecycle(wanted)?;
+            ctx.call::<api::PutBucketLifecycleConfiguration>(
+                api::PutBucketLifecycleConfigurationInput {
+                    bucket: bucket.clone(),
+                    lifecycle_configuration: Some(configuration),
+                    ..Default::default()
+                },
+            )
+            .await?;
+        }
+        Some(None) => {
+            let input =
+                api::DeleteBucketLifecycleInput { bucket: bucket.clone(), ..Default::default() };
+            ctx.call::<api::DeleteBucketLifecycle>(input).await?;
+        }
+    }
+    match changed(request, "WebsiteConfiguration") {
+        None => {}
+        Some(Some(wanted)) => {
+            ctx.call::<api::PutBucketWebsite>(api::PutBucketWebsiteInput {
+                bucket,
+                website_configuration: forms::website(wanted),
+                ..Default::default()
+            })
+            .await?;
+        }
+        Some(None) => {
+            let input = api::DeleteBucketWebsiteInput { bucket, ..Default::default() };
+            ctx.call::<api::DeleteBucketWebsite>(input).await?;
+        }
+    }
+    Ok(())
 }
 
 fn wrong(error: sereno_wire::DecodeError) -> Error {
@@ -212,7 +262,7 @@ fn wrong(error: sereno_wire::DecodeError) -> Error {
 async fn configure_access(ctx: &Ctx, name: &str, request: &ResourceRequest) -> Result<()> {
     let bucket = || name.to_owned();
     if let Some(block) = changed(request, "PublicAccessBlockConfiguration") {
-        let said = |key: &str| block.and_then(|block| flag(&block[key]));
+        let said = |key: &str| block.and_then(|block| forms::flag(&block[key]));
         // Left out of the template, the account's default stays: closed.
         let configuration = api::PublicAccessBlockConfiguration {
             block_public_acls: Some(said("BlockPublicAcls").unwrap_or(block.is_none())),
@@ -240,7 +290,7 @@ async fn configure_access(ctx: &Ctx, name: &str, request: &ResourceRequest) -> R
         .await?;
     }
     if let Some(acl) = changed(request, "AccessControl") {
-        let canned = canned(acl.and_then(Value::as_str).unwrap_or("Private"))?;
+        let canned = forms::canned(acl.and_then(Value::as_str).unwrap_or("Private"))?;
         ctx.call::<api::PutBucketAcl>(api::PutBucketAclInput {
             bucket: bucket(),
             acl: Some(canned.into()),
@@ -249,90 +299,6 @@ async fn configure_access(ctx: &Ctx, name: &str, request: &ResourceRequest) -> R
         .await?;
     }
     Ok(())
-}
-
-fn canned(name: &str) -> Result<&'static str> {
-    match name {
-        "Private" => Ok("private"),
-        "PublicRead" => Ok("public-read"),
-        "PublicReadWrite" => Ok("public-read-write"),
-        "AuthenticatedRead" => Ok("authenticated-read"),
-        other => Err(Error::not_implemented(format!(
-            "Sereno's AWS::S3::Bucket does not serve AccessControl {other}."
-        ))),
-    }
-}
-
-/// The template's names differ from the API's in one place.
-fn rules_of(encryption: &Value) -> Vec<Value> {
-    let rules = encryption["ServerSideEncryptionConfiguration"].as_array();
-    rules
-        .into_iter()
-        .flatten()
-        .map(|rule| {
-            let mut out = Map::new();
-            if let Some(default) = rule.get("ServerSideEncryptionByDefault") {
-                out.insert("ApplyServerSideEncryptionByDefault".to_owned(), default.clone());
-            }
-            if let Some(key) = rule.get("BucketKeyEnabled").and_then(flag) {
-                out.insert("BucketKeyEnabled".to_owned(), Value::Bool(key));
-            }
-            Value::Object(out)
-        })
-        .collect()
-}
-
-/// The template says `ExposedHeaders` and `MaxAge` where the API says otherwise.
-fn cors(wanted: &Value) -> api::CORSConfiguration {
-    let texts = |value: &Value| -> Option<Vec<String>> {
-        let list = value.as_array()?.iter();
-        Some(list.filter_map(|one| one.as_str().map(str::to_owned)).collect())
-    };
-    let rules = wanted["CorsRules"].as_array().into_iter().flatten();
-    let rules = rules.map(|rule| api::CORSRule {
-        id: rule["Id"].as_str().map(str::to_owned),
-        allowed_headers: texts(&rule["AllowedHeaders"]),
-        allowed_methods: texts(&rule["AllowedMethods"]).unwrap_or_default(),
-        allowed_origins: texts(&rule["AllowedOrigins"]).unwrap_or_default(),
-        expose_headers: texts(&rule["ExposedHeaders"]),
-        max_age_seconds: rule["MaxAge"]
-            .as_i64()
-            .or_else(|| rule["MaxAge"].as_str()?.parse().ok())
-            .and_then(|seconds| i32::try_from(seconds).ok()),
-    });
-    api::CORSConfiguration { cors_rules: rules.collect() }
-}
-
-fn notification(wanted: &Value) -> Result<api::NotificationConfiguration> {
-    for other in ["QueueConfigurations", "TopicConfigurations", "EventBridgeConfiguration"] {
-        if wanted.get(other).is_some() {
-            return Err(Error::not_implemented(format!(
-                "Sereno's AWS::S3::Bucket does not serve NotificationConfiguration's {other}."
-            )));
-        }
-    }
-    let mut targets = Vec::new();
-    for one in wanted["LambdaConfigurations"].as_array().into_iter().flatten() {
-        let rules = one["Filter"]["S3Key"]["Rules"].as_array();
-        let rules = rules.into_iter().flatten().map(|rule| api::FilterRule {
-            name: rule["Name"].as_str().map(|name| name.to_ascii_lowercase().as_str().into()),
-            value: rule["Value"].as_str().map(str::to_owned),
-        });
-        let rules: Vec<api::FilterRule> = rules.collect();
-        let filter = (!rules.is_empty()).then_some(api::NotificationConfigurationFilter {
-            key: Some(api::S3KeyFilter { filter_rules: Some(rules) }),
-        });
-        targets.push(api::LambdaFunctionConfiguration {
-            id: None,
-            lambda_function_arn: one["Function"].as_str().unwrap_or_default().to_owned(),
-            events: vec![one["Event"].as_str().unwrap_or_default().into()],
-            filter,
-        });
-    }
-    Ok(api::NotificationConfiguration {
-        lambda_function_configurations: Some(targets),
-        ..Default::default()
-    })
 }
 
 /// The stack's tags, with the resource's own over them.

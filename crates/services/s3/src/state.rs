@@ -57,6 +57,10 @@ record! {
         12 => acl: String,
         // The document as JSON by the model's names.
         13 => notification: Option<String>,
+        // The document as JSON by the model's names.
+        14 => lifecycle: Option<String>,
+        // The document as JSON by the model's names.
+        15 => website: Option<String>,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::content::{self, Received};
 use crate::copy;
 use crate::errors;
 use crate::head::{Encryption, Wishes, wishes};
-use crate::object::{check_key, quoted, shown_version};
+use crate::object::{Place, check_key, quoted, shown_version};
 use crate::rules::{self, Conditions};
 use crate::state::{
     BODIES, BucketRecord, ContentRecord, PARTS, PartRecord, SCOPE, UPLOADS, UploadRecord,
@@ -307,16 +307,22 @@ pub async fn abort(
             "Only directory buckets know it.",
         ));
     }
+    let owner = input.expected_bucket_owner.as_deref();
+    let place = Place { bucket: &input.bucket, owner, key: &input.key };
+    give_up(&ctx, place, &input.upload_id).await?;
+    Ok(api::AbortMultipartUploadOutput::default())
+}
+
+/// Removes an upload and all its parts.
+pub async fn give_up(ctx: &Ctx, place: Place<'_>, id: &str) -> Result<()> {
     let blobs = transact!(ctx.store(), Error, |txn| {
-        let owner = input.expected_bucket_owner.as_deref();
-        let bucket = load(txn, &input.bucket, owner).await?;
-        find(txn, &bucket, &input.key, &input.upload_id).await?;
-        let id = input.upload_id.as_str();
-        UPLOADS.delete(txn, SCOPE, &(bucket.id.as_str(), input.key.as_str(), id));
+        let bucket = load(txn, place.bucket, place.owner).await?;
+        find(txn, &bucket, place.key, id).await?;
+        UPLOADS.delete(txn, SCOPE, &(bucket.id.as_str(), place.key, id));
         content::retire(txn, &ContentRecord::Parts(id.to_owned())).await?
     })?;
-    content::drop_blobs(&ctx, &blobs).await;
-    Ok(api::AbortMultipartUploadOutput::default())
+    content::drop_blobs(ctx, &blobs).await;
+    Ok(())
 }
 
 /// Removes parts that a completion left out.

@@ -1,6 +1,7 @@
 //! S3 through the kernel: a whole cloud in memory, no sockets.
 
 mod events;
+mod expiration;
 mod listing;
 mod objects;
 mod stacks;

@@ -72,7 +72,10 @@ async fn a_bucket_of_a_stack() {
 async fn update(cloud: &TestCloud, before: ResourceRequest, name: &str) {
     let kind = cloud.cloud().resource_type("AWS::S3::Bucket").expect("served");
     let mut change = request(json!({"CorsConfiguration": {"CorsRules":
-        [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "MaxAge": "60"}]}}));
+        [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "MaxAge": "60"}]},
+        "WebsiteConfiguration": {"IndexDocument": "index.html", "ErrorDocument": "404.html"},
+        "LifecycleConfiguration": {"Rules": [{"Status": "Enabled", "ExpirationInDays": "3",
+            "Prefix": "tmp/", "TagFilters": [{"Key": "a", "Value": "b"}]}]}}));
     change.previous = before.properties;
     name.clone_into(&mut change.physical_id);
     kind.run_update(cloud.ctx(), change).await.expect("an update");
@@ -82,6 +85,14 @@ async fn update(cloud: &TestCloud, before: ResourceRequest, name: &str) {
     let input = api::GetBucketCorsInput { bucket: name.to_owned(), ..Default::default() };
     let cors = cloud.ctx().call::<api::GetBucketCors>(input).await.expect("cors");
     assert_eq!(cors.cors_rules.expect("rules")[0].max_age_seconds, Some(60));
+    let input = api::GetBucketWebsiteInput { bucket: name.to_owned(), ..Default::default() };
+    let website = cloud.ctx().call::<api::GetBucketWebsite>(input).await.expect("a website");
+    assert_eq!(website.error_document.map(|d| d.key).as_deref(), Some("404.html"));
+    let input =
+        api::GetBucketLifecycleConfigurationInput { bucket: name.to_owned(), ..Default::default() };
+    let rules = cloud.ctx().call::<api::GetBucketLifecycleConfiguration>(input).await;
+    let rules = rules.expect("rules").rules.expect("rules");
+    assert_eq!(rules[0].expiration.as_ref().and_then(|e| e.days), Some(3));
     assert_eq!(tags(&cloud.ctx(), name).await.len(), 1);
 }
 
