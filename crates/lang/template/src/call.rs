@@ -11,7 +11,7 @@ use crate::error::{Result, TemplateError};
 #[derive(Clone, Copy, Debug)]
 pub enum Call<'a> {
     Ref(&'a str),
-    GetAtt { resource: &'a str, attribute: &'a Value },
+    GetAtt { resource: &'a str, attribute: Attribute<'a> },
     Sub { text: &'a str, variables: Option<&'a Map<String, Value>> },
     Join { delimiter: &'a str, list: &'a Value },
     Select { index: &'a Value, list: &'a Value },
@@ -29,6 +29,14 @@ pub enum Call<'a> {
     And(&'a [Value]),
     Or(&'a [Value]),
     Not(&'a Value),
+}
+
+/// The second argument of `Fn::GetAtt`.
+#[derive(Clone, Copy, Debug)]
+pub enum Attribute<'a> {
+    Name(&'a str),
+    /// A function that gives the name.
+    Value(&'a Value),
 }
 
 /// The list that AWS prints when it meets a function it does not have.
@@ -105,7 +113,8 @@ impl<'a> Call<'a> {
     pub fn arguments(&self) -> Vec<&'a Value> {
         match *self {
             Call::Ref(_) | Call::Transform(_) => Vec::new(),
-            Call::GetAtt { attribute, .. } => vec![attribute],
+            Call::GetAtt { attribute: Attribute::Value(value), .. } => vec![value],
+            Call::GetAtt { .. } => Vec::new(),
             Call::Sub { variables, .. } => {
                 variables.map(|map| map.values().collect()).unwrap_or_default()
             }
@@ -151,11 +160,23 @@ fn text_like<'a>(value: &'a Value, sentence: &str) -> Result<&'a Value> {
 }
 
 fn get_att(argument: &Value) -> Result<Call<'_>> {
+    // The long form may be written like the short one; what comes behind the first dot is the attribute.
+    if let Value::String(text) = argument
+        && let Some((resource, attribute)) = text.split_once('.')
+        && !resource.is_empty()
+        && !attribute.is_empty()
+    {
+        return Ok(Call::GetAtt { resource, attribute: Attribute::Name(attribute) });
+    }
     if let Value::Array(parts) = argument
         && let [Value::String(resource), attribute] = parts.as_slice()
         && !resource.is_empty()
         && (attribute.as_str().is_some_and(|name| !name.is_empty()) || is_function(attribute))
     {
+        let attribute = match attribute {
+            Value::String(name) => Attribute::Name(name),
+            other => Attribute::Value(other),
+        };
         return Ok(Call::GetAtt { resource, attribute });
     }
     Err(wrong(GET_ATT))
@@ -165,7 +186,11 @@ fn sub(argument: &Value) -> Result<Call<'_>> {
     match argument {
         Value::String(text) => Ok(Call::Sub { text, variables: None }),
         Value::Array(parts) => match parts.as_slice() {
-            [Value::String(text), Value::Object(variables)] if !variables.is_empty() => {
+            // SAM writes the variables first where an HTTP API is protected by IAM, and AWS takes it.
+            [Value::String(text), Value::Object(variables)]
+            | [Value::Object(variables), Value::String(text)]
+                if !variables.is_empty() =>
+            {
                 Ok(Call::Sub { text, variables: Some(variables) })
             }
             _ => Err(wrong(SUB)),

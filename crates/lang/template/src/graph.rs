@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::call::Call;
+use crate::call::{Attribute, Call};
 use crate::error::{Result, TemplateError};
 use crate::sub::{Piece, pieces};
 use crate::template::{Resource, Template};
@@ -180,7 +180,10 @@ impl Walk<'_> {
         match call {
             Call::Ref(name) => self.reference(name, found),
             Call::GetAtt { resource, attribute } => {
-                let name = attribute.as_str().unwrap_or("*");
+                let name = match attribute {
+                    Attribute::Name(name) => name,
+                    Attribute::Value(_) => "*",
+                };
                 found.insert(Use::Attribute(resource.to_owned(), name.to_owned()));
             }
             Call::Sub { text, variables } => {

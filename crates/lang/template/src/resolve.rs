@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::call::Call;
 use crate::error::{Result, TemplateError};
-use crate::template::Template;
+use crate::template::{Policy, Template};
 
 /// What AWS prints for values that exist only after the change set has been executed.
 pub const KNOWN_AFTER_APPLY: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
@@ -121,6 +121,20 @@ impl Resolver<'_> {
             self.template.resource(logical_id).and_then(|resource| resource.properties());
         let resolved = properties.map(|value| self.value(value)).transpose()?.flatten();
         Ok(resolved.unwrap_or_else(|| Value::Object(Map::new())))
+    }
+
+    /// `DeletionPolicy` or `UpdateReplacePolicy` of a resource, which may be a function of parameters.
+    pub fn policy(&self, logical_id: &str, attribute: &str) -> Result<Policy> {
+        let written = self.template.resource(logical_id).and_then(|it| it.attribute(attribute));
+        let value = written.map(|value| self.value(value)).transpose()?.flatten();
+        let Some(value) = value else { return Ok(Policy::default()) };
+        let policy = value.as_str().and_then(Policy::parse).filter(|it| *it != Policy::Snapshot);
+        policy.ok_or_else(|| {
+            TemplateError::format(format_args!(
+                "Unrecognized {attribute} {} for resource {logical_id}",
+                text_of(&value).unwrap_or_default()
+            ))
+        })
     }
 
     /// Whether a resource or output with this `Condition` exists.

@@ -147,14 +147,6 @@ impl<'a> Resource<'a> {
         }
     }
 
-    pub fn deletion_policy(&self) -> Policy {
-        self.text("DeletionPolicy").and_then(Policy::parse).unwrap_or_default()
-    }
-
-    pub fn update_replace_policy(&self) -> Policy {
-        self.text("UpdateReplacePolicy").and_then(Policy::parse).unwrap_or_default()
-    }
-
     fn text(&self, name: &str) -> Option<&'a str> {
         self.body.get(name).and_then(Value::as_str)
     }

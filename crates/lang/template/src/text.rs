@@ -1,4 +1,4 @@
-//! Template text to values: JSON when the first character that is not blank is `{`, else YAML.
+//! Template text to values: JSON when the first character that is not blank is `{` and it is JSON, else YAML.
 //!
 //! Invariants: keys keep their order; no object has a key twice; nesting is at most [`DEPTH_MAX`]
 //! and the whole tree has at most [`NODES_MAX`] nodes, whatever aliases claim.
@@ -28,7 +28,11 @@ pub fn parse(text: &str) -> Result<Value> {
         )));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.trim_start().starts_with('{') { json::parse(text) } else { yaml::parse(text) }
+    if !text.trim_start().starts_with('{') {
+        return yaml::parse(text);
+    }
+    // YAML's flow form looks like JSON and allows more: a comma at the end, plain words.
+    json::parse(text).or_else(|error| yaml::parse(text).map_err(|_| error))
 }
 
 /// Counts what has been built and how deep it is.

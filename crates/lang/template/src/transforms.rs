@@ -54,20 +54,24 @@ fn read(value: &Value) -> Result<Transform> {
 
 /// The `Transform` section, in order.
 pub fn declared(template: &Template) -> Result<Vec<Transform>> {
-    match template.root().get("Transform") {
-        None => Ok(Vec::new()),
-        Some(Value::Array(all)) => all.iter().map(read).collect(),
-        Some(one) => Ok(vec![read(one)?]),
+    template.root().get("Transform").map_or_else(|| Ok(Vec::new()), read_all)
+}
+
+/// One transform or a list of them (recorded: test_scope_order_and_parameters).
+fn read_all(value: &Value) -> Result<Vec<Transform>> {
+    match value {
+        Value::Array(all) => all.iter().map(read).collect(),
+        one => Ok(vec![read(one)?]),
     }
 }
 
-/// The next `Fn::Transform` to run, the deepest first, and the object that holds it.
-pub fn next_embedded(template: &Value) -> Result<Option<(Vec<Step>, Transform)>> {
+/// The next `Fn::Transform` to run, the deepest first: the object that holds it, and its transforms in order.
+pub fn next_embedded(template: &Value) -> Result<Option<(Vec<Step>, Vec<Transform>)>> {
     let mut path = Vec::new();
     deepest(template, &mut path)
 }
 
-fn deepest(value: &Value, path: &mut Vec<Step>) -> Result<Option<(Vec<Step>, Transform)>> {
+fn deepest(value: &Value, path: &mut Vec<Step>) -> Result<Option<(Vec<Step>, Vec<Transform>)>> {
     let children: Vec<(Step, &Value)> = match value {
         Value::Object(map) => map.iter().map(|(key, it)| (Step::Key(key.clone()), it)).collect(),
         Value::Array(items) => {
@@ -84,7 +88,7 @@ fn deepest(value: &Value, path: &mut Vec<Step>) -> Result<Option<(Vec<Step>, Tra
         }
     }
     match value.get("Fn::Transform") {
-        Some(transform) => Ok(Some((path.clone(), read(transform)?))),
+        Some(transforms) => Ok(Some((path.clone(), read_all(transforms)?))),
         None => Ok(None),
     }
 }
@@ -114,7 +118,7 @@ fn embedded_names(value: &Value, names: &mut Vec<String>) -> Result<()> {
     match value {
         Value::Object(map) => {
             if let Some(transform) = map.get("Fn::Transform") {
-                names.push(read(transform)?.name);
+                names.extend(read_all(transform)?.into_iter().map(|it| it.name));
             }
             map.values().try_for_each(|it| embedded_names(it, names))
         }

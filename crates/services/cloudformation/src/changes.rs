@@ -211,6 +211,12 @@ impl<'a> Work<'a> {
         self.resolver(side, &world).properties(id).unwrap_or_else(|_| Value::Object(Map::new()))
     }
 
+    pub(crate) fn policy(&self, side: Side<'_>, id: &str, attribute: &str) -> Policy {
+        let world =
+            StackWorld::new(self.all.known, self.all.exports, &side.environment.pseudo.region);
+        self.resolver(side, &world).policy(id, attribute).unwrap_or_default()
+    }
+
     fn add(&self, id: &str) -> Result<Shown> {
         self.world.borrow_mut().replaced.insert(id.to_owned());
         let type_name = self.all.after.template.resource(id).map(|it| it.type_name().to_owned());
@@ -229,8 +235,8 @@ impl<'a> Work<'a> {
     }
 
     fn remove(&self, id: &str, known: &Known) -> Shown {
-        let policy = self.all.before.and_then(|side| side.template.resource(id));
-        let kept = policy.is_some_and(|it| it.deletion_policy() != Policy::Delete);
+        let policy = self.all.before.map(|side| self.policy(side, id, "DeletionPolicy"));
+        let kept = policy.is_some_and(|policy| policy != Policy::Delete);
         let change = api::ResourceChange {
             action: Some(api::ChangeAction::Remove),
             logical_resource_id: Some(id.to_owned()),

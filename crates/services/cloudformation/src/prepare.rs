@@ -162,7 +162,7 @@ fn decide(
 ) -> Result<()> {
     let invalid = |error: sereno_template::TemplateError| errors::template(&error);
     let template = &prepared.template;
-    template.check_form().map_err(invalid)?;
+    template.check_transformed_form().map_err(invalid)?;
     template.check().map_err(invalid)?;
     check_types(ctx, template, allowed)?;
     let known: BTreeMap<String, Known> = BTreeMap::new();
@@ -176,6 +176,9 @@ fn decide(
     let resolver = Resolver { template, environment: &prepared.environment, world: &world };
     for id in resolver.resources().map_err(invalid)? {
         resolver.properties(id).map_err(invalid)?;
+        for attribute in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            resolver.policy(id, attribute).map_err(invalid)?;
+        }
         check_attributes(template, id)?;
     }
     resolver.outputs().map_err(invalid)?;

@@ -36,13 +36,16 @@ pub async fn run(ctx: &Ctx, template: &Template, inputs: &Inputs<'_>) -> Result<
     let mut value = template.to_value();
     for _ in 0..RUNS_MAX {
         let next = transforms::next_embedded(&value).map_err(|error| error.to_string())?;
-        let Some((path, transform)) = next else {
+        let Some((path, list)) = next else {
             return declared(ctx, value, inputs).await;
         };
         let Some(holder) = transforms::part_mut(&mut value, &path) else { break };
         let Some(mut fragment) = holder.as_object().cloned() else { break };
         fragment.remove("Fn::Transform");
-        let result = embedded(ctx, &transform, fragment, inputs).await?;
+        let mut result = Value::Object(fragment);
+        for transform in &list {
+            result = embedded(ctx, transform, result, inputs).await?;
+        }
         if let Some(holder) = transforms::part_mut(&mut value, &path) {
             *holder = result;
         }
@@ -53,18 +56,23 @@ pub async fn run(ctx: &Ctx, template: &Template, inputs: &Inputs<'_>) -> Result<
 async fn embedded(
     ctx: &Ctx,
     transform: &Transform,
-    fragment: Map<String, Value>,
+    fragment: Value,
     inputs: &Inputs<'_>,
 ) -> Result<Value, String> {
     let parameters =
         transforms::bind_parameters(&transform.parameters, &inputs.environment.parameters);
     match transform.name.as_str() {
-        INCLUDE => include::run(ctx, &parameters, fragment).await.map(Value::Object),
+        INCLUDE => {
+            let Value::Object(fragment) = fragment else {
+                return Err("Template format error: unsupported structure.".to_owned());
+            };
+            include::run(ctx, &parameters, fragment).await.map(Value::Object)
+        }
         SERVERLESS | LANGUAGE_EXTENSIONS => Err(format!(
             "Transform {} failed with: it cannot be used in Fn::Transform.",
             transform.name
         )),
-        name => macros::run(ctx, name, &parameters, Value::Object(fragment), inputs).await,
+        name => macros::run(ctx, name, &parameters, fragment, inputs).await,
     }
 }
 

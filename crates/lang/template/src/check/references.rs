@@ -13,7 +13,7 @@ pub(super) fn check(template: &Template) -> Result<()> {
     check_conditions(template)?;
     let mut missing = Missing { template, names: Vec::new() };
     for resource in template.resources() {
-        for name in ["Properties", "Metadata", "CreationPolicy", "UpdatePolicy"] {
+        for name in super::ATTRIBUTES_WITH_FUNCTIONS {
             resource.attribute(name).map_or(Ok(()), |value| missing.look(value))?;
         }
         let absent = resource.depends_on().into_iter().filter(|name| !template.has_resource(name));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{KNOWN_AFTER_APPLY, Resolver, is_unknown, text_of};
-use crate::call::{self, Call};
+use crate::call::{self, Attribute, Call};
 use crate::cidr;
 use crate::conditions;
 use crate::error::{Result, TemplateError};
@@ -14,8 +14,11 @@ impl Resolver<'_> {
         match call {
             Call::Ref("AWS::NoValue") => Ok(None),
             Call::Ref(name) => self.reference(name).map(Some),
-            Call::GetAtt { resource, attribute } => {
-                let name = self.text(attribute)?.ok_or_else(|| {
+            Call::GetAtt { resource, attribute: Attribute::Name(name) } => {
+                self.world.attribute(resource, name).map(Some)
+            }
+            Call::GetAtt { resource, attribute: Attribute::Value(name) } => {
+                let name = self.text(name)?.ok_or_else(|| {
                     TemplateError::function(
                         "every Fn::GetAtt object requires two non-empty parameters, the resource name and \
                          the resource attribute",

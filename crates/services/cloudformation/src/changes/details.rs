@@ -123,9 +123,8 @@ impl Work<'_> {
             Replacement::No => api::Replacement::False,
         };
         let policy_action = (replacement != api::Replacement::False).then(|| {
-            let resource = self.all.after.template.resource(id);
-            match resource.map(|it| it.update_replace_policy()) {
-                Some(Policy::Retain) => api::PolicyAction::ReplaceAndRetain,
+            match self.policy(self.all.after, id, "UpdateReplacePolicy") {
+                Policy::Retain => api::PolicyAction::ReplaceAndRetain,
                 _ => api::PolicyAction::ReplaceAndDelete,
             }
         });

@@ -89,14 +89,22 @@ impl Machine {
         record.logical_id = id.to_owned();
         if let Some(resource) = self.template.resource(id) {
             record.type_name = resource.type_name().to_owned();
-            record.deletion_policy = resource.deletion_policy().as_str().to_owned();
-            record.update_replace_policy = resource.update_replace_policy().as_str().to_owned();
+            record.deletion_policy = self.policy_text(id, "DeletionPolicy");
+            record.update_replace_policy = self.policy_text(id, "UpdateReplacePolicy");
             let description = resource.attribute("Description").and_then(Value::as_str);
             record.description = description.map(str::to_owned);
         }
         let needs = self.needs.get(id).into_iter().flatten();
         record.depends_on = needs.cloned().collect();
         record
+    }
+
+    /// A policy that cannot be read would have been refused before.
+    fn policy_text(&self, id: &str, attribute: &str) -> String {
+        let world = StackWorld::new(&self.known, &self.exports, self.ctx.region().as_str());
+        let resolver =
+            Resolver { template: &self.template, environment: &self.environment, world: &world };
+        resolver.policy(id, attribute).unwrap_or_default().as_str().to_owned()
     }
 
     async fn wanted_properties(&self, id: &str) -> Result<Wanted> {
