@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use sereno_base::Timestamp;
 use sereno_store::golden::Golden;
 
@@ -100,7 +99,6 @@ fn golden() {
         .table(&CURRENT, SCOPE, &("id", "a/b"), &current)
         .table(&OLDER, SCOPE, &("id", "a/b", 9), &object(ContentRecord::Blob("blob".into())))
         .table(&NULLS, SCOPE, &("id", "a/b"), &NullRecord { age: 9 })
-        .table(&BODIES, SCOPE, "body", &BodyRecord { bytes: Bytes::from_static(b"abc") })
         .table(&UPLOADS, SCOPE, &("id", "a/b", "upload"), &upload)
         .table(&PARTS, SCOPE, &("upload", 1), &part)
         .check();
