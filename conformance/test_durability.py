@@ -131,10 +131,19 @@ def settle(client, url, stacks):
     """Every deployment that a kill interrupted goes on by itself to its end, and can be deleted without a trace."""
     cloudformation, iam = client("cloudformation", url=url), client("iam", url=url)
     deadline = time.monotonic() + 60
-    for name in stacks:
+    # A stack whose acknowledgement the kill swallowed is there too, and must come out as whole as the others.
+    pages = cloudformation.get_paginator("list_stacks").paginate()
+    every = {stack["StackName"] for page in pages for stack in page["StackSummaries"]}
+    assert set(stacks) <= every
+    for name in every:
         while (status := cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]).endswith("IN_PROGRESS"):
             assert time.monotonic() < deadline, f"{name} hangs in {status}"
             time.sleep(0.05)
-        assert status == "CREATE_COMPLETE", f"{name}: {status}"
+        assert status == "CREATE_COMPLETE", f"{name}: {status}: {failures(cloudformation, name)}"
     roles = {role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]}
-    assert len(roles) == 3 * len(stacks), "a role was created twice, or not at all"
+    assert len(roles) == 3 * len(every), "a role was created twice, or not at all"
+
+
+def failures(cloudformation, name):
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    return [(e["LogicalResourceId"], e.get("ResourceStatusReason")) for e in events if "FAILED" in e["ResourceStatus"]]

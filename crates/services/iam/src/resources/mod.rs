@@ -165,9 +165,11 @@ pub(super) async fn create_named(
         Err(sereno_store::StoreError::Conflict) => false,
         Err(error) => return Err(error.into()),
     };
+    let generated = has_generated_name(request, &input);
     match call(ctx, operation, input).await {
         Ok(made) => Ok(Some(made)),
-        Err(error) if !first && error.code() == "EntityAlreadyExists" => Ok(None),
+        // A crash may also come after the last try was over: a generated name tells by itself whose it is.
+        Err(error) if (!first || generated) && error.code() == "EntityAlreadyExists" => Ok(None),
         Err(error) => {
             if first {
                 forget(ctx, request).await?;
@@ -175,6 +177,13 @@ pub(super) async fn create_named(
             Err(error)
         }
     }
+}
+
+/// Whether a member ends as only this resource's generated name does.
+fn has_generated_name(request: &ResourceRequest, input: &Value) -> bool {
+    let Some((_, tail)) = request.suggested_name.rsplit_once('-') else { return false };
+    let mut members = input.as_object().into_iter().flatten().filter_map(|(_, v)| v.as_str());
+    members.any(|member| member.ends_with(&format!("-{tail}")))
 }
 
 /// The try is over.
