@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sereno_api_s3 as api;
 use sereno_base::{AccountId, arn};
 use sereno_kernel::{Access, Caller, Ctx, ResourceGuard, Result};
 use sereno_policy::validate;
@@ -25,7 +26,7 @@ pub fn object(ctx: &Ctx, action: &'static str, bucket: &str, key: &str) -> Acces
     Access::new(action, object_arn(ctx, bucket, key))
 }
 
-pub fn object_arn(ctx: &Ctx, bucket: &str, key: &str) -> String {
+fn object_arn(ctx: &Ctx, bucket: &str, key: &str) -> String {
     format!("{}/{key}", bucket_arn(ctx, bucket))
 }
 
@@ -59,6 +60,15 @@ pub fn write(ctx: &Ctx, bucket: &str, key: &str, tagged: bool, acl: Option<&str>
         access = access.and("s3:PutObjectTagging", target);
     }
     access
+}
+
+/// Attributes are told to those who may also read.
+pub fn attributes(ctx: &Ctx, input: &api::GetObjectAttributesInput) -> Access {
+    let version = input.version_id.as_deref();
+    let actions = ("s3:GetObjectAttributes", "s3:GetObjectVersionAttributes");
+    let read = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+    versioned(ctx, actions, &input.bucket, &input.key, version)
+        .and(read, object_arn(ctx, &input.bucket, &input.key))
 }
 
 /// Reading the source of a copy. A header that names none is an error the operation reports.

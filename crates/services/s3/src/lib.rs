@@ -144,8 +144,35 @@ fn configurations(service: Service) -> Service {
     }
 }
 
+/// Operations on an object: one action for its newest version, another for a given one.
+macro_rules! on_version {
+    ($service:expr, $($operation:ident $newest:literal $given:literal $handler:path,)*) => {
+        $service$(.on::<api::$operation>(
+            |c, i| {
+                let version = i.version_id.as_deref();
+                access::versioned(c, ($newest, $given), &i.bucket, &i.key, version)
+            },
+            $handler,
+        ))*
+    };
+}
+
 fn objects(service: Service) -> Service {
+    let service = on_version! { service,
+        GetObject "s3:GetObject" "s3:GetObjectVersion" object::get,
+        HeadObject "s3:GetObject" "s3:GetObjectVersion" object::head,
+        DeleteObject "s3:DeleteObject" "s3:DeleteObjectVersion" remove::object,
+        GetObjectTagging "s3:GetObjectTagging" "s3:GetObjectVersionTagging" tagging::get,
+        PutObjectTagging "s3:PutObjectTagging" "s3:PutObjectVersionTagging" tagging::put,
+        DeleteObjectTagging "s3:DeleteObjectTagging" "s3:DeleteObjectVersionTagging"
+            tagging::delete,
+        GetObjectAcl "s3:GetObjectAcl" "s3:GetObjectVersionAcl" acl::get_object,
+        PutObjectAcl "s3:PutObjectAcl" "s3:PutObjectVersionAcl" acl::put_object,
+    };
     service
+        .on::<api::GetObjectAttributes>(access::attributes, attributes::get)
+        // Each key is judged by the operation itself.
+        .on::<api::DeleteObjects>(|_, _| Access::public(), remove::objects)
         .on::<api::PutObject>(
             |c, i| {
                 let acl = i.acl.as_ref().map(|acl| acl.as_str());
@@ -153,39 +180,6 @@ fn objects(service: Service) -> Service {
             },
             object::put,
         )
-        .on::<api::GetObject>(
-            |c, i| {
-                let actions = ("s3:GetObject", "s3:GetObjectVersion");
-                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
-            },
-            object::get,
-        )
-        .on::<api::HeadObject>(
-            |c, i| {
-                let actions = ("s3:GetObject", "s3:GetObjectVersion");
-                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
-            },
-            object::head,
-        )
-        .on::<api::GetObjectAttributes>(
-            |c, i| {
-                let version = i.version_id.as_deref();
-                let actions = ("s3:GetObjectAttributes", "s3:GetObjectVersionAttributes");
-                let access = access::versioned(c, actions, &i.bucket, &i.key, version);
-                let read = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-                access.and(read, access::object_arn(c, &i.bucket, &i.key))
-            },
-            attributes::get,
-        )
-        .on::<api::DeleteObject>(
-            |c, i| {
-                let actions = ("s3:DeleteObject", "s3:DeleteObjectVersion");
-                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
-            },
-            remove::object,
-        )
-        // Each key is judged by the operation itself.
-        .on::<api::DeleteObjects>(|_, _| Access::public(), remove::objects)
         .on::<api::CopyObject>(
             |c, i| {
                 let acl = i.acl.as_ref().map(|acl| acl.as_str());
@@ -193,41 +187,6 @@ fn objects(service: Service) -> Service {
                 access::and_source(access, c, &i.copy_source)
             },
             copy::object,
-        )
-        .on::<api::GetObjectTagging>(
-            |c, i| {
-                let actions = ("s3:GetObjectTagging", "s3:GetObjectVersionTagging");
-                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
-            },
-            tagging::get,
-        )
-        .on::<api::PutObjectTagging>(
-            |c, i| {
-                let actions = ("s3:PutObjectTagging", "s3:PutObjectVersionTagging");
-                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
-            },
-            tagging::put,
-        )
-        .on::<api::DeleteObjectTagging>(
-            |c, i| {
-                let actions = ("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging");
-                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
-            },
-            tagging::delete,
-        )
-        .on::<api::GetObjectAcl>(
-            |c, i| {
-                let actions = ("s3:GetObjectAcl", "s3:GetObjectVersionAcl");
-                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
-            },
-            acl::get_object,
-        )
-        .on::<api::PutObjectAcl>(
-            |c, i| {
-                let actions = ("s3:PutObjectAcl", "s3:PutObjectVersionAcl");
-                access::versioned(c, actions, &i.bucket, &i.key, i.version_id.as_deref())
-            },
-            acl::put_object,
         )
 }
 
