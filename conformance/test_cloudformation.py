@@ -394,3 +394,30 @@ def test_the_decks_template(aws, cfn, client, unique, tmp_path):
     cfn.delete_stack(StackName=name)
     wait_for(cfn, "stack_delete_complete", name)
     drop_bucket(s3, bucket)
+
+
+ANSWERING = """
+import json, urllib.request
+def handler(event, context):
+    answer = {"Status": "SUCCESS", "PhysicalResourceId": "made-by-function", "StackId": event["StackId"],
+              "RequestId": event["RequestId"], "LogicalResourceId": event["LogicalResourceId"],
+              "Data": {"Echo": event["ResourceProperties"].get("Text", "")}}
+    request = urllib.request.Request(event["ResponseURL"], data=json.dumps(answer).encode(), method="PUT", headers={"content-type": ""})
+    urllib.request.urlopen(request, timeout=10).read()
+"""
+
+
+def test_custom_resource_by_a_real_function(cfn, stacks):
+    template = {
+        "Resources": {
+            "Role": ROLE,
+            "Function": {"Type": "AWS::Lambda::Function", "Properties": {
+                "Handler": "index.handler", "Runtime": "python3.11", "Timeout": 20,
+                "Role": {"Fn::GetAtt": ["Role", "Arn"]}, "Code": {"ZipFile": ANSWERING},
+            }},
+            "Mine": {"Type": "Custom::Mine", "Properties": {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}, "Text": "hello"}},
+        },
+        "Outputs": {"Echo": {"Value": {"Fn::GetAtt": ["Mine", "Echo"]}}, "Id": {"Value": {"Ref": "Mine"}}},
+    }
+    name = stacks(json.dumps(template), Capabilities=["CAPABILITY_IAM"])
+    assert outputs(cfn, name) == {"Echo": "hello", "Id": "made-by-function"}
