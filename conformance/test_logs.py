@@ -220,6 +220,41 @@ def test_a_stack_with_logs(client, logs, unique):
     assert logs.describe_log_groups(logGroupNamePrefix=found["Group"])["logGroups"] == []
 
 
+def query(logs, text, **more):
+    at = int(time.time())
+    query_id = logs.start_query(startTime=at - 600, endTime=at + 600, queryString=text, **more)["queryId"]
+    for _ in range(100):
+        answer = logs.get_query_results(queryId=query_id)
+        if answer["status"] not in ("Scheduled", "Running"):
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(answer)
+
+
+def rows(answer):
+    return [{cell["field"]: cell["value"] for cell in row} for row in answer["results"]]
+
+
+def test_insights(logs, group, stream):
+    messages = [json.dumps({"user": f"u{number % 3}", "ms": number}) for number in range(30)]
+    put(logs, group, stream, *messages, at=now() - 1000)
+    found = rows(query(logs, "fields @timestamp, @message | sort @timestamp desc | limit 2", logGroupName=group))
+    assert [row["@message"] for row in found] == [messages[29], messages[28]]
+    assert logs.get_log_record(logRecordPointer=found[0]["@ptr"])["logRecord"]["user"] == "u2"
+    answer = query(
+        logs, "filter ms >= 3 | stats count(*) as calls, avg(ms), max(ms) by user | sort user", logGroupNames=[group]
+    )
+    assert rows(answer) == [
+        {"user": f"u{number}", "calls": "9", "avg(ms)": f"{15 + number}", "max(ms)": f"{27 + number}"}
+        for number in range(3)
+    ]
+    assert answer["statistics"]["recordsScanned"] == 30 and answer["statistics"]["recordsMatched"] == 27
+    with pytest.raises(ClientError) as error:
+        query(logs, "fields @message | filter = 1", logGroupName=group)
+    assert error.value.response["Error"]["Code"] == "MalformedQueryException"
+    assert error.value.response["queryCompileError"]["location"]["startCharOffset"] == 25
+
+
 def test_what_is_not_served_says_so(logs, group):
     with pytest.raises(ClientError) as error:
         logs.put_metric_filter(

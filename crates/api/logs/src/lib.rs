@@ -114,6 +114,22 @@ w::structure! { DescribeLogStreamsOutput DESCRIBE_LOG_STREAMS_OUTPUT "DescribeLo
     1 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
 } }
 
+static DESCRIBE_QUERIES_MAX_RESULTS: w::Schema =
+    w::Schema::scalar("DescribeQueriesMaxResults", w::Kind::Integer).min(1).max(1000);
+
+w::structure! { DescribeQueriesInput DESCRIBE_QUERIES_INPUT "DescribeQueriesRequest" {
+    0 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
+    1 status: Option<QueryStatus> = w::m("status", QueryStatus::SCHEMA),
+    2 max_results: Option<i32> = w::m("maxResults", &DESCRIBE_QUERIES_MAX_RESULTS),
+    3 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
+    4 query_language: Option<QueryLanguage> = w::m("queryLanguage", QueryLanguage::SCHEMA),
+} }
+
+w::structure! { DescribeQueriesOutput DESCRIBE_QUERIES_OUTPUT "DescribeQueriesResponse" {
+    0 queries: Option<Vec<QueryInfo>> = w::m("queries", &QUERY_INFO_LIST),
+    1 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
+} }
+
 w::structure! { DescribeResourcePoliciesInput DESCRIBE_RESOURCE_POLICIES_INPUT "DescribeResourcePoliciesRequest" {
     0 next_token: Option<String> = w::m("nextToken", &NEXT_TOKEN),
     1 limit: Option<i32> = w::m("limit", &DESCRIBE_LIMIT),
@@ -147,6 +163,8 @@ w::open_enum! { Distribution "Distribution" {
 
 static EMIT_SYSTEM_FIELDS: w::Schema =
     w::Schema::list("EmitSystemFields", w::m("member", &w::STRING));
+
+static ENCRYPTION_KEY: w::Schema = w::Schema::string("EncryptionKey").max(256);
 
 w::structure! { Entity ENTITY "Entity" {
     0 key_attributes: Option<w::BTreeMap<String, String>> = w::m("keyAttributes", &ENTITY_KEY_ATTRIBUTES),
@@ -194,6 +212,9 @@ static EVENT_MESSAGE: w::Schema = w::Schema::string("EventMessage").min(1);
 
 static EVENTS_LIMIT: w::Schema =
     w::Schema::scalar("EventsLimit", w::Kind::Integer).min(1).max(10000);
+
+static EVENTS_LIMIT_START_QUERY: w::Schema =
+    w::Schema::scalar("EventsLimitStartQuery", w::Kind::Integer).min(1).max(100000);
 
 static EXPECTED_REVISION_ID: w::Schema = w::Schema::string("ExpectedRevisionId").min(1);
 
@@ -264,6 +285,36 @@ w::structure! { GetLogEventsOutput GET_LOG_EVENTS_OUTPUT "GetLogEventsResponse" 
     0 events: Option<Vec<OutputLogEvent>> = w::m("events", &OUTPUT_LOG_EVENTS),
     1 next_forward_token: Option<String> = w::m("nextForwardToken", &NEXT_TOKEN),
     2 next_backward_token: Option<String> = w::m("nextBackwardToken", &NEXT_TOKEN),
+} }
+
+w::structure! { GetLogRecordInput GET_LOG_RECORD_INPUT "GetLogRecordRequest" {
+    0 log_record_pointer: String = w::m("logRecordPointer", &w::STRING).required(),
+    1 unmask: Option<bool> = w::m("unmask", &w::BOOLEAN),
+} }
+
+w::structure! { GetLogRecordOutput GET_LOG_RECORD_OUTPUT "GetLogRecordResponse" {
+    0 log_record: Option<w::BTreeMap<String, String>> = w::m("logRecord", &LOG_RECORD),
+} }
+
+static GET_QUERY_RESULTS_MAX_ITEMS: w::Schema =
+    w::Schema::scalar("GetQueryResultsMaxItems", w::Kind::Integer).min(0).max(10000);
+
+static GET_QUERY_RESULTS_NEXT_TOKEN: w::Schema =
+    w::Schema::string("GetQueryResultsNextToken").max(1024);
+
+w::structure! { GetQueryResultsInput GET_QUERY_RESULTS_INPUT "GetQueryResultsRequest" {
+    0 query_id: String = w::m("queryId", &QUERY_ID).required(),
+    1 next_token: Option<String> = w::m("nextToken", &GET_QUERY_RESULTS_NEXT_TOKEN),
+    2 max_items: Option<i32> = w::m("maxItems", &GET_QUERY_RESULTS_MAX_ITEMS),
+} }
+
+w::structure! { GetQueryResultsOutput GET_QUERY_RESULTS_OUTPUT "GetQueryResultsResponse" {
+    0 query_language: Option<QueryLanguage> = w::m("queryLanguage", QueryLanguage::SCHEMA),
+    1 results: Option<Vec<Vec<ResultField>>> = w::m("results", &QUERY_RESULTS),
+    2 statistics: Option<QueryStatistics> = w::m("statistics", &QUERY_STATISTICS),
+    3 status: Option<QueryStatus> = w::m("status", QueryStatus::SCHEMA),
+    4 encryption_key: Option<String> = w::m("encryptionKey", &ENCRYPTION_KEY),
+    5 next_token: Option<String> = w::m("nextToken", &GET_QUERY_RESULTS_NEXT_TOKEN),
 } }
 
 static INHERITED_PROPERTIES: w::Schema =
@@ -359,6 +410,9 @@ static RX_LOG_GROUP_IDENTIFIER: w::Pattern = w::Pattern::new("[\\w#+=/:,.@-]*");
 static LOG_GROUP_IDENTIFIER: w::Schema =
     w::Schema::string("LogGroupIdentifier").pattern(&RX_LOG_GROUP_IDENTIFIER).min(1).max(2048);
 
+static LOG_GROUP_IDENTIFIERS: w::Schema =
+    w::Schema::list("LogGroupIdentifiers", w::m("member", &LOG_GROUP_IDENTIFIER));
+
 static RX_LOG_GROUP_NAME: w::Pattern = w::Pattern::new("[\\.\\-_/#A-Za-z0-9]+");
 static LOG_GROUP_NAME: w::Schema =
     w::Schema::string("LogGroupName").pattern(&RX_LOG_GROUP_NAME).min(1).max(512);
@@ -374,6 +428,9 @@ static LOG_GROUP_NAME_REGEX_PATTERN: w::Schema = w::Schema::string("LogGroupName
     .min(3)
     .max(129);
 
+static LOG_GROUP_NAMES: w::Schema =
+    w::Schema::list("LogGroupNames", w::m("member", &LOG_GROUP_NAME));
+
 static LOG_GROUP_SUMMARIES: w::Schema =
     w::Schema::list("LogGroupSummaries", w::m("member", &LOG_GROUP_SUMMARY));
 
@@ -384,6 +441,9 @@ w::structure! { LogGroupSummary LOG_GROUP_SUMMARY "LogGroupSummary" {
 } }
 
 static LOG_GROUPS: w::Schema = w::Schema::list("LogGroups", w::m("member", &LOG_GROUP));
+
+static LOG_RECORD: w::Schema =
+    w::Schema::map("LogRecord", w::m("key", &w::STRING), w::m("value", &w::STRING));
 
 w::structure! { LogStream LOG_STREAM "LogStream" {
     0 log_stream_name: Option<String> = w::m("logStreamName", &LOG_STREAM_NAME),
@@ -401,6 +461,10 @@ static LOG_STREAM_NAME: w::Schema =
     w::Schema::string("LogStreamName").pattern(&RX_LOG_STREAM_NAME).min(1).max(512);
 
 static LOG_STREAMS: w::Schema = w::Schema::list("LogStreams", w::m("member", &LOG_STREAM));
+
+w::structure! { MalformedQueryException MALFORMED_QUERY_EXCEPTION "MalformedQueryException" {
+    0 query_compile_error: Option<QueryCompileError> = w::m("queryCompileError", &QUERY_COMPILE_ERROR),
+} }
 
 w::structure! { MetricFilterMatchRecord METRIC_FILTER_MATCH_RECORD "MetricFilterMatchRecord" {
     0 event_number: Option<i64> = w::m("eventNumber", &w::LONG),
@@ -484,6 +548,62 @@ w::structure! { PutSubscriptionFilterInput PUT_SUBSCRIPTION_FILTER_INPUT "PutSub
     8 emit_system_fields: Option<Vec<String>> = w::m("emitSystemFields", &EMIT_SYSTEM_FIELDS),
 } }
 
+w::structure! { QueryCompileError QUERY_COMPILE_ERROR "QueryCompileError" {
+    0 location: Option<QueryCompileErrorLocation> = w::m("location", &QUERY_COMPILE_ERROR_LOCATION),
+    1 message: Option<String> = w::m("message", &w::STRING),
+} }
+
+w::structure! { QueryCompileErrorLocation QUERY_COMPILE_ERROR_LOCATION "QueryCompileErrorLocation" {
+    0 start_char_offset: Option<i32> = w::m("startCharOffset", &w::INTEGER),
+    1 end_char_offset: Option<i32> = w::m("endCharOffset", &w::INTEGER),
+} }
+
+static QUERY_ID: w::Schema = w::Schema::string("QueryId").min(1).max(256);
+
+w::structure! { QueryInfo QUERY_INFO "QueryInfo" {
+    0 query_language: Option<QueryLanguage> = w::m("queryLanguage", QueryLanguage::SCHEMA),
+    1 query_id: Option<String> = w::m("queryId", &QUERY_ID),
+    2 query_string: Option<String> = w::m("queryString", &QUERY_STRING),
+    3 status: Option<QueryStatus> = w::m("status", QueryStatus::SCHEMA),
+    4 create_time: Option<i64> = w::m("createTime", &TIMESTAMP),
+    5 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
+    6 query_duration: Option<i64> = w::m("queryDuration", &w::LONG),
+    7 bytes_scanned: Option<f64> = w::m("bytesScanned", &w::DOUBLE),
+    8 user_identity: Option<String> = w::m("userIdentity", &USER_IDENTITY),
+} }
+
+static QUERY_INFO_LIST: w::Schema = w::Schema::list("QueryInfoList", w::m("member", &QUERY_INFO));
+
+w::open_enum! { QueryLanguage "QueryLanguage" {
+    Cwli = "CWLI",
+    Sql = "SQL",
+    Ppl = "PPL",
+} }
+
+static QUERY_RESULTS: w::Schema = w::Schema::list("QueryResults", w::m("member", &RESULT_ROWS));
+
+w::structure! { QueryStatistics QUERY_STATISTICS "QueryStatistics" {
+    0 records_matched: Option<f64> = w::m("recordsMatched", &w::DOUBLE),
+    1 records_scanned: Option<f64> = w::m("recordsScanned", &w::DOUBLE),
+    2 estimated_records_skipped: Option<f64> = w::m("estimatedRecordsSkipped", &w::DOUBLE),
+    3 bytes_scanned: Option<f64> = w::m("bytesScanned", &w::DOUBLE),
+    4 estimated_bytes_skipped: Option<f64> = w::m("estimatedBytesSkipped", &w::DOUBLE),
+    5 log_groups_scanned: Option<f64> = w::m("logGroupsScanned", &w::DOUBLE),
+    6 result_count: Option<f64> = w::m("resultCount", &w::DOUBLE),
+} }
+
+w::open_enum! { QueryStatus "QueryStatus" {
+    Scheduled = "Scheduled",
+    Running = "Running",
+    Complete = "Complete",
+    Failed = "Failed",
+    Cancelled = "Cancelled",
+    Timeout = "Timeout",
+    UnknownValue = "Unknown",
+} }
+
+static QUERY_STRING: w::Schema = w::Schema::string("QueryString").min(0).max(10000);
+
 w::structure! { RejectedEntityInfo REJECTED_ENTITY_INFO "RejectedEntityInfo" {
     0 error_type: EntityRejectionErrorType = w::m("errorType", EntityRejectionErrorType::SCHEMA).required(),
 } }
@@ -510,6 +630,13 @@ w::structure! { ResourcePolicy RESOURCE_POLICY "ResourcePolicy" {
     5 revision_id: Option<String> = w::m("revisionId", &EXPECTED_REVISION_ID),
 } }
 
+w::structure! { ResultField RESULT_FIELD "ResultField" {
+    0 field: Option<String> = w::m("field", &w::STRING),
+    1 value: Option<String> = w::m("value", &w::STRING),
+} }
+
+static RESULT_ROWS: w::Schema = w::Schema::list("ResultRows", w::m("member", &RESULT_FIELD));
+
 static ROLE_ARN: w::Schema = w::Schema::string("RoleArn").min(1);
 
 w::structure! { SearchedLogStream SEARCHED_LOG_STREAM "SearchedLogStream" {
@@ -523,6 +650,29 @@ static SEARCHED_LOG_STREAMS: w::Schema =
 static SEQUENCE_TOKEN: w::Schema = w::Schema::string("SequenceToken").min(1);
 
 w::structure! { ServiceUnavailableException SERVICE_UNAVAILABLE_EXCEPTION "ServiceUnavailableException" {} }
+
+w::structure! { StartQueryInput START_QUERY_INPUT "StartQueryRequest" {
+    0 query_language: Option<QueryLanguage> = w::m("queryLanguage", QueryLanguage::SCHEMA),
+    1 log_group_name: Option<String> = w::m("logGroupName", &LOG_GROUP_NAME),
+    2 log_group_names: Option<Vec<String>> = w::m("logGroupNames", &LOG_GROUP_NAMES),
+    3 log_group_identifiers: Option<Vec<String>> = w::m("logGroupIdentifiers", &LOG_GROUP_IDENTIFIERS),
+    4 start_time: i64 = w::m("startTime", &TIMESTAMP).required(),
+    5 end_time: i64 = w::m("endTime", &TIMESTAMP).required(),
+    6 query_string: String = w::m("queryString", &QUERY_STRING).required(),
+    7 limit: Option<i32> = w::m("limit", &EVENTS_LIMIT_START_QUERY),
+} }
+
+w::structure! { StartQueryOutput START_QUERY_OUTPUT "StartQueryResponse" {
+    0 query_id: Option<String> = w::m("queryId", &QUERY_ID),
+} }
+
+w::structure! { StopQueryInput STOP_QUERY_INPUT "StopQueryRequest" {
+    0 query_id: String = w::m("queryId", &QUERY_ID).required(),
+} }
+
+w::structure! { StopQueryOutput STOP_QUERY_OUTPUT "StopQueryResponse" {
+    0 success: Option<bool> = w::m("success", &w::BOOLEAN),
+} }
 
 static STORED_BYTES: w::Schema = w::Schema::scalar("StoredBytes", w::Kind::Long).min(0);
 
@@ -617,6 +767,8 @@ w::structure! { UntagResourceInput UNTAG_RESOURCE_INPUT "UntagResourceRequest" {
     1 tag_keys: Vec<String> = w::m("tagKeys", &TAG_KEY_LIST).required(),
 } }
 
+static USER_IDENTITY: w::Schema = w::Schema::string("UserIdentity").min(1).max(2048);
+
 w::structure! { ValidationException VALIDATION_EXCEPTION "ValidationException" {} }
 
 w::structure! { CreateLogGroupOutput CREATE_LOG_GROUP_OUTPUT "CreateLogGroupOutput" {} }
@@ -693,6 +845,14 @@ pub static ERR_LIMIT_EXCEEDED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     status: 400,
     sender_fault: true,
     schema: &LIMIT_EXCEEDED_EXCEPTION,
+};
+
+pub static ERR_MALFORMED_QUERY_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
+    shape: "MalformedQueryException",
+    code: "MalformedQueryException",
+    status: 400,
+    sender_fault: true,
+    schema: &MALFORMED_QUERY_EXCEPTION,
 };
 
 pub static ERR_OPERATION_ABORTED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
@@ -814,6 +974,13 @@ w::operation! { DescribeLogStreams(DescribeLogStreamsInput) -> DescribeLogStream
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
+w::operation! { DescribeQueries(DescribeQueriesInput) -> DescribeQueriesOutput = OP_DESCRIBE_QUERIES {
+    name: "DescribeQueries", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
+} }
+
 w::operation! { DescribeResourcePolicies(DescribeResourcePoliciesInput) -> DescribeResourcePoliciesOutput = OP_DESCRIBE_RESOURCE_POLICIES {
     name: "DescribeResourcePolicies", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -837,6 +1004,20 @@ w::operation! { FilterLogEvents(FilterLogEventsInput) -> FilterLogEventsOutput =
 
 w::operation! { GetLogEvents(GetLogEventsInput) -> GetLogEventsOutput = OP_GET_LOG_EVENTS {
     name: "GetLogEvents", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
+} }
+
+w::operation! { GetLogRecord(GetLogRecordInput) -> GetLogRecordOutput = OP_GET_LOG_RECORD {
+    name: "GetLogRecord", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
+} }
+
+w::operation! { GetQueryResults(GetQueryResultsInput) -> GetQueryResultsOutput = OP_GET_QUERY_RESULTS {
+    name: "GetQueryResults", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
@@ -898,6 +1079,20 @@ w::operation! { PutSubscriptionFilter(PutSubscriptionFilterInput) -> PutSubscrip
     errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_OPERATION_ABORTED_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION, &ERR_INVALID_OPERATION_EXCEPTION],
 } }
 
+w::operation! { StartQuery(StartQueryInput) -> StartQueryOutput = OP_START_QUERY {
+    name: "StartQuery", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_MALFORMED_QUERY_EXCEPTION, &ERR_INVALID_PARAMETER_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
+} }
+
+w::operation! { StopQuery(StopQueryInput) -> StopQueryOutput = OP_STOP_QUERY {
+    name: "StopQuery", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_INVALID_PARAMETER_EXCEPTION, &ERR_RESOURCE_NOT_FOUND_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
+} }
+
 w::operation! { TagLogGroup(TagLogGroupInput) -> TagLogGroupOutput = OP_TAG_LOG_GROUP {
     name: "TagLogGroup", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -954,10 +1149,13 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_DELETE_SUBSCRIPTION_FILTER,
         &OP_DESCRIBE_LOG_GROUPS,
         &OP_DESCRIBE_LOG_STREAMS,
+        &OP_DESCRIBE_QUERIES,
         &OP_DESCRIBE_RESOURCE_POLICIES,
         &OP_DESCRIBE_SUBSCRIPTION_FILTERS,
         &OP_FILTER_LOG_EVENTS,
         &OP_GET_LOG_EVENTS,
+        &OP_GET_LOG_RECORD,
+        &OP_GET_QUERY_RESULTS,
         &OP_LIST_LOG_GROUPS,
         &OP_LIST_TAGS_FOR_RESOURCE,
         &OP_LIST_TAGS_LOG_GROUP,
@@ -966,6 +1164,8 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_PUT_RESOURCE_POLICY,
         &OP_PUT_RETENTION_POLICY,
         &OP_PUT_SUBSCRIPTION_FILTER,
+        &OP_START_QUERY,
+        &OP_STOP_QUERY,
         &OP_TAG_LOG_GROUP,
         &OP_TAG_RESOURCE,
         &OP_TEST_METRIC_FILTER,
@@ -980,6 +1180,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &ERR_INVALID_PARAMETER_EXCEPTION,
         &ERR_INVALID_SEQUENCE_TOKEN_EXCEPTION,
         &ERR_LIMIT_EXCEEDED_EXCEPTION,
+        &ERR_MALFORMED_QUERY_EXCEPTION,
         &ERR_OPERATION_ABORTED_EXCEPTION,
         &ERR_RESOURCE_ALREADY_EXISTS_EXCEPTION,
         &ERR_RESOURCE_NOT_FOUND_EXCEPTION,
@@ -1031,7 +1232,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("DescribeIndexPolicies", "POST", "/"),
     w::stub("DescribeLookupTables", "POST", "/"),
     w::stub("DescribeMetricFilters", "POST", "/"),
-    w::stub("DescribeQueries", "POST", "/"),
     w::stub("DescribeQueryDefinitions", "POST", "/"),
     w::stub("DisassociateKmsKey", "POST", "/"),
     w::stub("DisassociateSourceFromS3TableIntegration", "POST", "/"),
@@ -1045,9 +1245,7 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("GetLogFields", "POST", "/"),
     w::stub("GetLogGroupFields", "POST", "/"),
     w::stub("GetLogObject", "POST", "/"),
-    w::stub("GetLogRecord", "POST", "/"),
     w::stub("GetLookupTable", "POST", "/"),
-    w::stub("GetQueryResults", "POST", "/"),
     w::stub("GetScheduledQuery", "POST", "/"),
     w::stub("GetScheduledQueryHistory", "POST", "/"),
     w::stub("GetStorageTierPolicy", "POST", "/"),
@@ -1076,8 +1274,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("PutSyslogConfiguration", "POST", "/"),
     w::stub("PutTransformer", "POST", "/"),
     w::stub("StartLiveTail", "POST", "/"),
-    w::stub("StartQuery", "POST", "/"),
-    w::stub("StopQuery", "POST", "/"),
     w::stub("TestTransformer", "POST", "/"),
     w::stub("UpdateAnomaly", "POST", "/"),
     w::stub("UpdateDeliveryConfiguration", "POST", "/"),

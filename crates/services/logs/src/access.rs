@@ -8,6 +8,8 @@ use sereno_api_logs as api;
 use sereno_base::Arn;
 use sereno_kernel::{Access, Ctx};
 
+use crate::query;
+
 /// The ARN of a group.
 pub fn group_arn(ctx: &Ctx, name: &str) -> String {
     ctx.arn("logs", &format!("log-group:{name}"))
@@ -76,6 +78,20 @@ pub fn filter_events(ctx: &Ctx, input: &api::FilterLogEventsInput) -> Access {
     let name = name.map_or_else(String::new, |text| name_in(text));
     let access = group("logs:FilterLogEvents", ctx, &name);
     unmasking(access, ctx, input.unmask, &name)
+}
+
+pub fn start_query(ctx: &Ctx, input: &api::StartQueryInput) -> Access {
+    let mut names = query::groups(input).into_iter();
+    let first = names.next().unwrap_or_default();
+    let access = group("logs:StartQuery", ctx, &name_in(&first));
+    names.fold(access, |access, name| {
+        access.and("logs:StartQuery", stream_arn(ctx, &name_in(&name), ""))
+    })
+}
+
+pub fn get_record(ctx: &Ctx, input: &api::GetLogRecordInput) -> Access {
+    let name = query::group_of_pointer(&input.log_record_pointer).unwrap_or_default();
+    unmasking(group("logs:GetLogRecord", ctx, &name), ctx, input.unmask, &name)
 }
 
 /// Seeing what data protection hides is a right of its own.

@@ -1,7 +1,10 @@
 //! CloudWatch Logs' errors in AWS's words. Nothing else in this crate makes an [`Error`].
 
+use sereno_api_logs as api;
 use sereno_kernel::{Error, Kind};
 use sereno_wire::{OperationSchema, Violation};
+
+use crate::insights::Malformed;
 
 pub fn invalid(message: impl Into<String>) -> Error {
     Error::invalid("InvalidParameterException", message)
@@ -149,4 +152,39 @@ pub fn own_function() -> Error {
 /// What CloudWatch Logs has and Sereno has not.
 pub fn unsupported(what: &str) -> Error {
     invalid(format!("{what} is not supported by Sereno."))
+}
+
+/// recorded: LocalStack test_start_query_log_group_not_found, without AWS's inner request id
+pub fn no_query_group(name: &str, account: &str) -> Error {
+    not_found(format!("Log group '{name}' does not exist for account ID '{account}'"))
+}
+
+pub fn no_query() -> Error {
+    not_found("The specified query does not exist.")
+}
+
+pub fn query_ended() -> Error {
+    invalid("Query is not in a running state.")
+}
+
+pub fn malformed_query(malformed: &Malformed) -> Error {
+    let at = i32::try_from(malformed.at).unwrap_or(i32::MAX);
+    let location = api::QueryCompileErrorLocation {
+        start_char_offset: Some(at),
+        end_char_offset: Some(at.saturating_add(1)),
+    };
+    let compile_error = api::QueryCompileError {
+        location: Some(location),
+        message: Some(malformed.message.clone()),
+    };
+    Error::invalid("MalformedQueryException", malformed.message.clone())
+        .detail(api::MalformedQueryException { query_compile_error: Some(compile_error) })
+}
+
+pub fn bad_pointer() -> Error {
+    invalid("The specified logRecordPointer is invalid.")
+}
+
+pub fn no_record() -> Error {
+    not_found("The specified log record does not exist.")
 }

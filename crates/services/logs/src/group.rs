@@ -18,8 +18,12 @@ impl GroupRecord {
     }
 }
 
+pub async fn find(ctx: &Ctx, name: &str) -> Result<Option<GroupRecord>> {
+    Ok(GROUPS.get(ctx.store(), ctx.scope(), name).await?)
+}
+
 pub async fn load(ctx: &Ctx, name: &str) -> Result<GroupRecord> {
-    GROUPS.get(ctx.store(), ctx.scope(), name).await?.ok_or_else(errors::no_group)
+    find(ctx, name).await?.ok_or_else(errors::no_group)
 }
 
 /// The group that an operation names by name or by identifier, but not by both.

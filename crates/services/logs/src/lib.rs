@@ -14,9 +14,12 @@ mod errors;
 mod event;
 mod filter;
 mod group;
+mod insights;
+mod merge;
 mod metric;
 mod pattern;
 mod policy;
+mod query;
 mod read;
 mod resources;
 mod rules;
@@ -49,7 +52,7 @@ macro_rules! on_identified {
 
 pub fn service() -> Service {
     let service = Service::new(&api::SERVICE).violations(errors::violations);
-    let service = tags(events(streams(groups(service))));
+    let service = queries(tags(events(streams(groups(service)))));
     subscriptions(policies(service))
         .on::<api::TestMetricFilter>(|_, _| access::anything("logs:TestMetricFilter"), metric::test)
         .resource(resources::log_group())
@@ -130,6 +133,20 @@ fn tags(service: Service) -> Service {
         .on::<api::TagLogGroup>(on_group!("logs:TagLogGroup"), tag::tag_group)
         .on::<api::UntagLogGroup>(on_group!("logs:UntagLogGroup"), tag::untag_group)
         .on::<api::ListTagsLogGroup>(on_group!("logs:ListTagsLogGroup"), tag::list_group)
+}
+
+fn queries(service: Service) -> Service {
+    service
+        .on::<api::StartQuery>(access::start_query, query::start)
+        .on::<api::StopQuery>(|_, _| access::anything("logs:StopQuery"), query::stop)
+        .on::<api::GetQueryResults>(|_, _| access::anything("logs:GetQueryResults"), query::results)
+        .on::<api::DescribeQueries>(
+            |_, _| access::anything("logs:DescribeQueries"),
+            query::describe,
+        )
+        .on::<api::GetLogRecord>(access::get_record, query::record)
+        .task(query::run_task())
+        .task(query::forget_task())
 }
 
 fn policies(service: Service) -> Service {

@@ -8,6 +8,7 @@
 //!   event, then by the place in that upload.
 //! * [`BYTES`]: what a group has taken in.
 //! * [`FILTERS`], [`POLICIES`]: subscription filters by (group, name), resource policies by name.
+//! * [`QUERIES`]: by id; [`QUERY_TIMES`] in the order of their starts, [`RESULTS`] their rows.
 //! * [`RETAINED`]: the groups that forget, of all accounts and regions.
 
 use std::collections::BTreeMap;
@@ -62,6 +63,28 @@ record! {
         2 => document: String,
         3 => updated_ms: i64,
     }
+
+    pub struct QueryRecord {
+        1 => id: String,
+        2 => text: String,
+        // Names of groups.
+        3 => groups: Vec<String>,
+        4 => status: String,
+        5 => created_ms: i64,
+        6 => from_ms: i64,
+        // Included.
+        7 => to_ms: i64,
+        8 => limit: u32,
+        9 => matched: u64,
+        10 => scanned: u64,
+        11 => bytes: u64,
+        12 => rows: u32,
+    }
+
+    /// One row of a result: names and values by turns.
+    pub struct RowRecord {
+        1 => fields: Vec<String>,
+    }
 }
 
 pub const GROUPS: Table<String, GroupRecord> = Table::new("logs", "groups");
@@ -73,6 +96,9 @@ pub const EVENTS: Table<(u64, u64, i64, u64, u32), EventRecord> =
 pub const BYTES: Table<u64, Counter> = Table::new("logs", "bytes");
 pub const FILTERS: Table<(u64, String), FilterRecord> = Table::new("logs", "filters");
 pub const POLICIES: Table<String, PolicyRecord> = Table::new("logs", "policies");
+pub const QUERIES: Table<String, QueryRecord> = Table::new("logs", "queries");
+pub const QUERY_TIMES: Table<(i64, String), ()> = Table::new("logs", "query-times").partition(0);
+pub const RESULTS: Table<(String, u32), RowRecord> = Table::new("logs", "results");
 pub const RETAINED: Table<(AccountId, String, String), ()> =
     Table::new("logs", "retained").partition(0);
 
@@ -134,6 +160,23 @@ mod tests {
         }
     }
 
+    fn query() -> QueryRecord {
+        QueryRecord {
+            id: "q".into(),
+            text: "limit 1".into(),
+            groups: vec!["/app".into()],
+            status: "Complete".into(),
+            created_ms: 1,
+            from_ms: 2,
+            to_ms: 3,
+            limit: 4,
+            matched: 5,
+            scanned: 6,
+            bytes: 7,
+            rows: 8,
+        }
+    }
+
     #[test]
     fn what_is_stored_stays_readable() {
         let account = AccountId::DEFAULT;
@@ -157,6 +200,9 @@ mod tests {
             .table(&BYTES, scope, &7, &Counter(27))
             .table(&FILTERS, scope, &(7, "f"), &filter)
             .table(&POLICIES, scope, "p", &policy)
+            .table(&QUERIES, scope, "q", &query())
+            .table(&QUERY_TIMES, scope, &(1, "q"), &())
+            .table(&RESULTS, scope, &("q", 0), &RowRecord { fields: vec!["a".into(), "1".into()] })
             .table(&RETAINED, Scope::GLOBAL, &retained, &())
             .check();
     }

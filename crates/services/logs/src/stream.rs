@@ -5,6 +5,7 @@ use sereno_kernel::{Ctx, Error, Result};
 use sereno_store::transact;
 
 use crate::group;
+use crate::merge::Source;
 use crate::state::{GROUPS, GroupRecord, RECENT, RecentRecord, STREAMS, StreamRecord};
 use crate::{access, errors, tasks, token};
 
@@ -178,12 +179,6 @@ pub fn upload_token(uploads: u64) -> String {
     format!("496{uploads:053}")
 }
 
-/// A stream that has events, for reading.
-pub struct Source {
-    pub name: String,
-    pub number: u64,
-}
-
 /// The streams of a group with events between two times, both included.
 pub async fn with_events(
     ctx: &Ctx,
@@ -205,7 +200,8 @@ pub async fn with_events(
         let full = page.len() == READ;
         for ((_, time, name), RecentRecord { number, first_event_ms }) in page {
             if first_event_ms <= to_ms && name.starts_with(prefix) {
-                sources.push(Source { name: name.clone(), number });
+                let (group, name) = (group.number, name.clone());
+                sources.push(Source { group, stream: number, name, from_ms });
             }
             after = Some((time, name));
         }

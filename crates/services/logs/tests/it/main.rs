@@ -5,6 +5,7 @@
 mod events;
 mod filter;
 mod groups;
+mod queries;
 mod stacks;
 mod subscriptions;
 
