@@ -185,8 +185,8 @@ mod tests {
         assert!(check_environment(&one("TABLE", "t")).is_ok());
         let error = check_environment(&one("AWS_REGION", "x")).unwrap_err();
         assert!(error.message().ends_with("used in this request: AWS_REGION"));
-        assert!(check_environment(&one("A", &"x".repeat(4086))).is_err());
-        assert!(check_environment(&one("A", &"x".repeat(4088 - 8))).is_ok());
+        assert!(check_environment(&one("A", &"x".repeat(4089))).is_err());
+        assert!(check_environment(&one("A", &"x".repeat(4088))).is_ok());
     }
 
     #[test]
