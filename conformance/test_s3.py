@@ -430,3 +430,40 @@ def test_a_configuration_that_was_damaged_on_its_way(s3, bucket):
     with pytest.raises(ClientError) as error:
         s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": []}, ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==")
     assert code(error) == ("BadDigest", 400)
+
+
+def test_an_upload_calls_a_function(s3, client, bucket, unique):
+    import time
+    import zipfile
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("app.py", "def handler(event, _):\n    r = event['Records'][0]\n    print('heard', r['eventName'], r['s3']['object']['key'], r['s3']['object']['size'])\n")
+    name = unique("hears")
+    trust = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    iam, functions, logs = client("iam"), client("lambda"), client("logs")
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")
+    arn = functions.create_function(
+        FunctionName=name, Role=role, Runtime="python3.11", Handler="app.handler", Code={"ZipFile": packed.getvalue()})["FunctionArn"]
+    configuration = {"LambdaFunctionConfigurations": [
+        {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": [{"Name": "suffix", "Value": ".jpg"}]}}}]}
+    with pytest.raises(ClientError) as error:
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
+    assert code(error) == ("InvalidArgument", 400)
+    functions.add_permission(
+        FunctionName=name, StatementId="s3", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com", SourceArn=f"arn:aws:s3:::{bucket}")
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
+    s3.put_object(Bucket=bucket, Key="a b.jpg", Body=b"123")
+    s3.put_object(Bucket=bucket, Key="other.txt", Body=b"123")
+    deadline = time.monotonic() + 30
+    messages = []
+    while time.monotonic() < deadline and not any("heard" in m for m in messages):
+        time.sleep(0.1)
+        try:
+            messages = [e["message"] for e in logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]]
+        except ClientError:
+            continue
+    heard = [m.strip() for m in messages if "heard" in m]
+    assert heard == ["heard ObjectCreated:Put a+b.jpg 3"]
