@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from conftest import ACCOUNT, REGION
 from test_iam import allow, iam, keys, user  # noqa: F401 (fixtures)
+from test_lambda import lambda_, make, role  # noqa: F401 (fixtures)
 
 
 @pytest.fixture
@@ -253,6 +254,47 @@ def test_insights(logs, group, stream):
         query(logs, "fields @message | filter = 1", logGroupName=group)
     assert error.value.response["Error"]["Code"] == "MalformedQueryException"
     assert error.value.response["queryCompileError"]["location"]["startCharOffset"] == 25
+
+
+SUBSCRIBER = """
+import base64, gzip, json
+def handler(event, context):
+    print("got " + gzip.decompress(base64.b64decode(event["awslogs"]["data"])).decode())
+"""
+
+
+def test_a_function_gets_what_comes_in(client, logs, make, lambda_, unique):  # noqa: F811
+    # Groups of its own: a function that wrote into the group it is subscribed to would never end.
+    group = unique("source")
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
+    function = make(SUBSCRIBER)
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
+    arguments = {"logGroupName": group, "filterName": "errors", "filterPattern": "ERROR", "destinationArn": arn}
+    said = refused("InvalidParameterException", logs.put_subscription_filter, **arguments)
+    assert said.startswith("Could not execute the lambda function.")
+    lambda_.add_permission(
+        FunctionName=function,
+        StatementId="logs",
+        Action="lambda:InvokeFunction",
+        Principal=f"logs.{REGION}.amazonaws.com",
+        SourceArn=f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:*",
+        SourceAccount=ACCOUNT,
+    )
+    logs.put_subscription_filter(**arguments)
+    put(logs, group, "s", "ERROR one", "INFO two")
+    for _ in range(150):
+        time.sleep(0.2)
+        try:
+            found = logs.filter_log_events(logGroupName=f"/aws/lambda/{function}", filterPattern="got")["events"]
+        except logs.exceptions.ResourceNotFoundException:
+            continue
+        if found:
+            break
+    data = json.loads(found[0]["message"].removeprefix("got "))
+    assert data["messageType"] == "DATA_MESSAGE" and data["subscriptionFilters"] == ["errors"]
+    assert [event["message"] for event in data["logEvents"]] == ["ERROR one"]
+    logs.delete_log_group(logGroupName=group)
 
 
 def test_what_is_not_served_says_so(logs, group):
