@@ -1,6 +1,6 @@
 //! The one thread that writes. It takes all that waits, validates each request against the
-//! published state and the requests before it, writes the survivors as one batch with one sync,
-//! publishes, and answers.
+//! published state and the requests before it, writes the survivors to the log as one record with
+//! one sync, gives them to the engine, publishes, and answers.
 //!
 //! Invariants:
 //! * Versions are given in the order of the requests; a version is published after its sync.
@@ -8,7 +8,10 @@
 //! * After a failed write nothing more is written: what is on disk is not known until a restart.
 //! * `ceiling`, stored, is at least every version given: a restart continues above it.
 
+use crate::background::Background;
 use crate::engine::{Engine, View, Write};
+use crate::log::Log;
+use crate::log_record::Kind;
 use crate::recent::Recent;
 use crate::state::{Published, Shared};
 use bytes::Bytes;
@@ -51,7 +54,19 @@ const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How often the free space of the disk is looked at.
 const SPACE_EVERY: Duration = Duration::from_millis(500);
 
+/// What the engine holds before it is sealed and flushed: bounds memory, and the time that opening
+/// takes, because that much of the log is read again.
+pub const UNSEALED_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// What a key costs in memory besides its bytes and its value's.
+const ENTRY_BYTES: usize = 160;
+/// From here on it is worth moving to a segment that is allocated already.
+const MOVE_BYTES_MIN: usize = 256 * 1024;
+/// How long a group is held up when the engine is behind with its own work.
+const SLOW_DOWN: Duration = Duration::from_millis(2);
+
 pub struct Committer {
+    log: Log,
+    background: Background,
     engine: Arc<dyn Engine>,
     shared: Arc<Shared>,
     recent: Recent,
@@ -62,6 +77,19 @@ pub struct Committer {
     unsynced_since: Option<Instant>,
     failed: Option<StoreError>,
     space: Space,
+    /// Weight of what the engine has taken since it was last sealed.
+    unsealed: usize,
+    asked_for_spare: bool,
+}
+
+/// What a committer works with.
+pub struct Parts {
+    pub log: Log,
+    pub background: Background,
+    pub engine: Arc<dyn Engine>,
+    pub shared: Arc<Shared>,
+    /// What the engine has taken from the log since it was last sealed.
+    pub unsealed: usize,
 }
 
 /// Refuses writes while there is still room for the engine's own work, because an engine that
@@ -128,25 +156,26 @@ pub fn unstamp(stored: &[u8]) -> Result<(Version, usize)> {
 
 impl Committer {
     pub fn new(
-        engine: Arc<dyn Engine>,
-        shared: Arc<Shared>,
+        parts: Parts,
         ceiling: Version,
         relaxed: Option<Duration>,
         space: Space,
     ) -> Committer {
-        let recent = Recent::default();
-        let version = ceiling;
-        let (unsynced_since, failed) = (None, None);
+        let Parts { log, background, engine, shared, unsealed } = parts;
         Committer {
+            log,
+            background,
             engine,
             shared,
-            recent,
-            version,
+            recent: Recent::default(),
+            version: ceiling,
             ceiling,
             relaxed,
-            unsynced_since,
-            failed,
+            unsynced_since: None,
+            failed: None,
             space,
+            unsealed,
+            asked_for_spare: false,
         }
     }
 
@@ -176,7 +205,7 @@ impl Committer {
 
     fn sync(&mut self) {
         self.unsynced_since = None;
-        if let (None, Err(error)) = (&self.failed, self.engine.apply(Vec::new(), true)) {
+        if let (None, Err(error)) = (&self.failed, self.log.sync()) {
             self.failed = Some(error);
         }
     }
@@ -259,6 +288,8 @@ impl Committer {
         if self.space.is_short() {
             return Err(StoreError::Unavailable("the disk is nearly full".into()));
         }
+        // Waits where flushing is behind, refuses while it cannot go on.
+        self.background.wait()?;
         let version = self.version + 1;
         let writes = resolve(group, view, version, mutations)?;
         group.writes.extend(writes.into_iter().map(|(key, value)| (key, (version, value))));
@@ -287,12 +318,9 @@ impl Committer {
             self.ceiling = self.version + CEILING_STEP;
             writes.push((CEILING_KEY.to_vec(), Some(self.ceiling.to_be_bytes().to_vec())));
         }
-        let written = self.engine.apply(writes, self.relaxed.is_none());
-        let written = written.and_then(|()| self.publish());
+        let written = self.log_and_apply(writes);
         if let Err(error) = &written {
             self.failed = Some(error.clone());
-        } else if self.relaxed.is_some() {
-            self.unsynced_since.get_or_insert_with(Instant::now);
         }
         // Woken before they are answered: who has an answer finds no cache that is still asleep.
         match watched {
@@ -304,6 +332,46 @@ impl Committer {
             None => {}
         }
         answer(group.replies, written);
+        self.tend();
+    }
+
+    fn log_and_apply(&mut self, writes: Vec<Write>) -> Result<()> {
+        self.log.append(Kind::Writes, &writes)?;
+        if self.relaxed.is_none() {
+            self.log.sync()?;
+        } else {
+            self.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        self.unsealed += writes.iter().map(weight).sum::<usize>();
+        self.engine.apply(writes)?;
+        self.publish()
+    }
+
+    /// After the answers: seals what has grown large, and holds back writers that are too fast.
+    fn tend(&mut self) {
+        if self.failed.is_some() {
+            return;
+        }
+        let move_on = self.unsealed > MOVE_BYTES_MIN && self.log.could_be_faster();
+        if self.unsealed > UNSEALED_BYTES_MAX || move_on {
+            match self.log.seal() {
+                Ok(sealed) => {
+                    self.engine.seal();
+                    self.unsealed = 0;
+                    self.unsynced_since = None;
+                    self.asked_for_spare = false;
+                    self.background.checkpoint(vec![sealed]);
+                }
+                Err(error) => self.failed = Some(error),
+            }
+        } else if self.unsealed > 0 && !self.asked_for_spare {
+            self.asked_for_spare = true;
+            self.background.prepare();
+        }
+        let debt = self.engine.debt();
+        if debt >= 0.5 {
+            std::thread::sleep(SLOW_DOWN.mul_f32((debt - 0.5) * 20.0).min(SLOW_DOWN * 10));
+        }
     }
 
     fn publish(&self) -> Result<()> {
@@ -318,8 +386,11 @@ impl Committer {
         let ceiling = (CEILING_KEY.to_vec(), Some(self.ceiling.to_be_bytes().to_vec()));
         let failed = self.failed.clone().map_or(Ok(()), Err);
         let cleared = failed
+            .and_then(|()| self.log.append(Kind::Clear, &[]))
+            .and_then(|()| self.log.append(Kind::Writes, std::slice::from_ref(&ceiling)))
+            .and_then(|()| self.log.sync())
             .and_then(|()| self.engine.clear())
-            .and_then(|()| self.engine.apply(vec![ceiling], true))
+            .and_then(|()| self.engine.apply(vec![ceiling]))
             .and_then(|()| self.publish());
         self.recent.forget_until(self.version);
         if let Err(error) = &cleared {
@@ -335,6 +406,11 @@ fn answer(replies: Vec<(oneshot::Sender<Result<Version>>, Version)>, written: Re
         // Who asked may be gone, its request cancelled; the commit stands.
         drop(reply.send(written.clone().map(|()| version)));
     }
+}
+
+/// What a write costs in the engine's memory.
+pub fn weight((key, value): &Write) -> usize {
+    ENTRY_BYTES + key.len() + value.as_ref().map_or(0, Vec::len)
 }
 
 fn mutation_bytes(mutation: &Mutation) -> usize {

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! <data dir>/
-//!   format     one line, "sereno-store 1 <engine>"
+//!   format     one line, "sereno-store 2 <engine>"
 //!   lock       held while a process uses the directory; names it
-//!   fjall/     or redb.db: the engine's files
+//!   log/       what the engine has not yet made durable: see log.rs
+//!   tree/      or redb.db: the engine's files
 //!   blobs/     see files.rs
 //! ```
 
@@ -14,7 +15,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-const FORMAT: &str = "sereno-store 1";
+const FORMAT: &str = "sereno-store 2";
 
 /// A directory that is ours until this is dropped.
 pub struct Directory {

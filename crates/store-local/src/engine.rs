@@ -1,8 +1,10 @@
-//! What the store asks of an ordered key-value engine: five calls. Conflicts, versions, durability
-//! of a group and everything else is ours, so that engines can be exchanged.
+//! What the store asks of an ordered key-value engine: few calls, and no durability of its own.
+//! Conflicts, versions, durability are ours, so that engines can be exchanged.
 //!
-//! Invariants: `apply` is atomic and called by one thread only; a view never changes; a view taken
-//! after `apply` has returned holds what it wrote.
+//! Invariants: `apply` is atomic to views; `apply`, `seal` and `clear` are called by one thread
+//! only, `checkpoint` by another; a view never changes; a view taken after `apply` has returned
+//! holds what it wrote. After a crash an engine holds at least what the last `checkpoint` made
+//! durable, and of what came later any beginning: the [log](crate::log) is applied again on top.
 
 use bytes::Bytes;
 use sereno_store::Result;
@@ -15,18 +17,26 @@ pub trait Engine: Send + Sync + 'static {
     /// The state after the last `apply`.
     fn snapshot(&self) -> Result<Box<dyn View>>;
 
-    /// Writes all or nothing. With `sync`, on disk when it returns; without, at the latest with the
-    /// next `apply` that has it. An error leaves open whether the writes are there.
-    fn apply(&self, writes: Vec<Write>, sync: bool) -> Result<()>;
+    /// Writes all or nothing; durable only after a `checkpoint`.
+    fn apply(&self, writes: Vec<Write>) -> Result<()>;
 
-    /// Removes every key, durably.
+    /// Says that what was applied until now is what the next `checkpoint` is about.
+    fn seal(&self);
+
+    /// Makes durable all that was sealed. Takes its time; may be repeated after an error.
+    fn checkpoint(&self) -> Result<()>;
+
+    /// Removes every key.
     fn clear(&self) -> Result<()>;
 
     /// Bytes on disk.
     fn size(&self) -> Result<u64>;
 
-    /// What a crash of the process, not of the machine, may take from an `apply` without `sync`.
-    fn keeps_unsynced_on_exit(&self) -> bool;
+    /// How far the engine's work in the background is behind; writers are slowed down from 0.5 on
+    /// and stopped at 1.
+    fn debt(&self) -> f32 {
+        0.0
+    }
 }
 
 /// A moment in time.

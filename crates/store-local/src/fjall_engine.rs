@@ -1,132 +1,206 @@
-//! fjall: a log-structured merge tree with a journal. One sequential write and one fdatasync a
-//! group, which is why it is the default.
+//! fjall's log-structured merge tree (the crate `lsm-tree`), under our own log.
 //!
-//! Invariants: one keyspace; its journal is synced before a write becomes visible.
+//! fjall itself adds a journal to the tree; we have one ([`log`](crate::log)) that syncs faster,
+//! opens faster and survives what fjall's does not: see `docs/decisions/own-log.md`.
+//!
+//! Invariants: a group is written with one sequence number and becomes visible to views taken
+//! afterwards; no table or old version is removed that a living view can see.
 
-use crate::directory;
 use crate::engine::{Engine, View, Write};
-use crate::fjall_journal::cut_torn_end;
 use bytes::Bytes;
-use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot,
+use lsm_tree::compaction::Leveled;
+use lsm_tree::config::{
+    BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy,
+};
+use lsm_tree::{
+    AbstractTree, AnyTree, Cache, CompressionType, Config, DescriptorTable, Guard, InternalValue,
+    SeqNo, SequenceNumberCounter, ValueType,
 };
 use sereno_store::occ::Span;
 use sereno_store::{Result, StoreError};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 pub struct FjallEngine {
-    database: Database,
-    entries: Keyspace,
+    tree: AnyTree,
+    counter: SequenceNumberCounter,
+    views: Arc<Views>,
+    /// Wakes the compactor; `None` once closing has begun.
+    compact: Option<SyncSender<()>>,
+    compactor: Option<JoinHandle<()>>,
 }
+
+/// The moments that living views show, and how many views each has.
+#[derive(Default)]
+struct Views(Mutex<BTreeMap<SeqNo, usize>>);
 
 struct FjallView {
-    snapshot: Snapshot,
-    entries: Keyspace,
+    tree: AnyTree,
+    /// Shows what was written with smaller numbers.
+    before: SeqNo,
+    views: Arc<Views>,
 }
 
-/// The journal is replayed into the memtable at start: its size bounds both memory and the time
-/// that opening takes after a kill.
-const MEMTABLE_BYTES_MAX: u64 = 8 * 1024 * 1024;
-const JOURNALS_BYTES_MAX: u64 = 128 * 1024 * 1024;
-/// One flushes, one compacts.
-const WORKERS: usize = 2;
 const OPEN_FILES_MAX: usize = 256;
+/// Runs in the first level: reads look into each.
+const RUNS_SLOW: f32 = 12.0;
+const RUNS_MAX: f32 = 24.0;
+
+fn failed(error: &lsm_tree::Error) -> StoreError {
+    match error {
+        lsm_tree::Error::Io(error) => StoreError::Unavailable(error.to_string()),
+        error => StoreError::Corrupt(error.to_string()),
+    }
+}
+
+impl Views {
+    /// Old versions below this number are seen by nobody.
+    fn watermark(&self, counter: &SequenceNumberCounter) -> SeqNo {
+        let views = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = views.keys().next().copied().unwrap_or_else(|| counter.get());
+        oldest.saturating_sub(1)
+    }
+}
+
+impl Drop for FjallView {
+    fn drop(&mut self) {
+        let mut views = self.views.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = views.get_mut(&self.before) {
+            *count -= 1;
+            if *count == 0 {
+                views.remove(&self.before);
+            }
+        }
+    }
+}
 
 impl FjallEngine {
-    /// `relaxed` tells how a torn journal is to be understood; see `fjall_journal.rs`.
-    pub fn open(folder: &Path, cache_bytes: u64, relaxed: bool) -> Result<FjallEngine> {
-        discard_unborn(folder)?;
-        if folder.exists() {
-            cut_torn_end(folder, relaxed)?;
+    pub fn open(folder: &Path, cache_bytes: usize) -> Result<FjallEngine> {
+        let (counter, visible) =
+            (SequenceNumberCounter::default(), SequenceNumberCounter::default());
+        let bloom = |policy| FilterPolicyEntry::Bloom(policy);
+        let plain = CompressionType::None;
+        let config = Config::new(folder, counter.clone(), visible.clone())
+            .use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes as u64)))
+            .use_descriptor_table(Some(Arc::new(DescriptorTable::new(OPEN_FILES_MAX))))
+            .data_block_compression_policy(CompressionPolicy::new([
+                plain,
+                plain,
+                CompressionType::Lz4,
+            ]))
+            .filter_policy(FilterPolicy::new([
+                bloom(BloomConstructionPolicy::FalsePositiveRate(0.0001)),
+                bloom(BloomConstructionPolicy::BitsPerKey(10.0)),
+            ]))
+            .index_block_pinning_policy(PinningPolicy::new([true, true, false]))
+            .filter_block_pinning_policy(PinningPolicy::new([true, false]));
+        let tree = config.open().map_err(|error| failed(&error))?;
+        // New numbers must be above all that are stored.
+        let next = tree.get_highest_seqno().map_or(1, |highest| highest + 1);
+        counter.fetch_max(next);
+        visible.fetch_max(next);
+        let views = Arc::new(Views::default());
+        let (wake, woken) = sync_channel(1);
+        let compactor = std::thread::Builder::new().name("store-compact".into()).spawn({
+            let (tree, counter, views) = (tree.clone(), counter.clone(), views.clone());
+            move || compact(&tree, &counter, &views, &woken)
+        });
+        let compactor = compactor
+            .map_err(|error| StoreError::Unavailable(format!("no thread to compact: {error}")))?;
+        let compact = Some(wake);
+        Ok(FjallEngine { tree, counter, views, compact, compactor: Some(compactor) })
+    }
+
+    fn wake_compactor(&self) {
+        if let Some(Err(TrySendError::Disconnected(()))) =
+            self.compact.as_ref().map(|wake| wake.try_send(()))
+        {
+            // It has given up after an error; `debt` will stop the writers when it matters.
         }
-        let database = database(folder, cache_bytes).map_err(|error| unavailable(&error))?;
-        let options = || {
-            KeyspaceCreateOptions::default()
-                .max_memtable_size(MEMTABLE_BYTES_MAX)
-                .manual_journal_persist(true)
-        };
-        let entries = database.keyspace("entries", options).map_err(|error| unavailable(&error))?;
-        Ok(FjallEngine { database, entries })
     }
 }
 
-fn database(folder: &Path, cache_bytes: u64) -> fjall::Result<Database> {
-    Database::builder(folder)
-        .cache_size(cache_bytes)
-        .worker_threads(WORKERS)
-        .max_cached_files(Some(OPEN_FILES_MAX))
-        .max_journaling_size(JOURNALS_BYTES_MAX)
-        // Its checksums cover what a later compressor may write differently.
-        .journal_compression(CompressionType::None)
-        // Each group says itself how it is persisted.
-        .manual_journal_persist(true)
-        .open()
-}
-
-/// A process killed while it created the database leaves a folder that fjall neither opens nor
-/// creates. The marker is written last, so without it nothing was ever stored.
-fn discard_unborn(folder: &Path) -> Result<()> {
-    if folder.exists() && !folder.join("version").exists() {
-        std::fs::remove_dir_all(folder)
-            .map_err(|error| directory::unavailable("cannot remove", folder, &error))?;
-    }
-    Ok(())
-}
-
-fn unavailable(error: &fjall::Error) -> StoreError {
-    use fjall::Error::{Decompress, InvalidTag, InvalidTrailer, JournalRecovery, Storage};
-    match error {
-        Storage(lsm) if !is_io(lsm) => StoreError::Corrupt(error.to_string()),
-        Decompress(_) | InvalidTag(_) | InvalidTrailer | JournalRecovery(_) => {
-            StoreError::Corrupt(error.to_string())
+/// Merges tables whenever it is woken, until nothing is left to merge.
+fn compact(tree: &AnyTree, counter: &SequenceNumberCounter, views: &Views, woken: &Receiver<()>) {
+    let strategy = Arc::new(Leveled::default());
+    while woken.recv().is_ok() {
+        loop {
+            let before = tree.current_version().id();
+            // After an error (a full disk) the tables are as before: the next flush tries again.
+            if tree.compact(strategy.clone(), views.watermark(counter)).is_err()
+                || tree.current_version().id() == before
+                || matches!(woken.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected))
+            {
+                break;
+            }
         }
-        _ => StoreError::Unavailable(error.to_string()),
     }
 }
 
-/// Told by the source, which only input and output errors have: the type is not exported.
-fn is_io(error: &impl std::error::Error) -> bool {
-    error.source().is_some()
+impl Drop for FjallEngine {
+    fn drop(&mut self) {
+        self.compact = None;
+        if let Some(compactor) = self.compactor.take() {
+            // Two compactors must never work in one folder.
+            drop(compactor.join());
+        }
+    }
 }
 
 impl Engine for FjallEngine {
     fn snapshot(&self) -> Result<Box<dyn View>> {
-        let view = FjallView { snapshot: self.database.snapshot(), entries: self.entries.clone() };
+        let before = self.counter.get();
+        let mut views = self.views.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *views.entry(before).or_default() += 1;
+        drop(views);
+        let view = FjallView { tree: self.tree.clone(), before, views: self.views.clone() };
         Ok(Box::new(view))
     }
 
-    fn apply(&self, writes: Vec<Write>, sync: bool) -> Result<()> {
-        let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
-        if writes.is_empty() {
-            return self.database.persist(mode).map_err(|error| unavailable(&error));
-        }
-        let mut batch = self.database.batch().durability(Some(mode));
+    fn apply(&self, writes: Vec<Write>) -> Result<()> {
+        let memtable = self.tree.active_memtable();
+        let number = self.counter.next();
         for (key, value) in writes {
-            match value {
-                Some(value) => batch.insert(&self.entries, key, value),
-                None => batch.remove(&self.entries, key),
-            }
+            memtable.insert(match value {
+                Some(value) => InternalValue::from_components(key, value, number, ValueType::Value),
+                None => InternalValue::new_tombstone(key, number),
+            });
         }
-        batch.commit().map_err(|error| unavailable(&error))
+        Ok(())
+    }
+
+    fn seal(&self) {
+        self.tree.rotate_memtable();
+    }
+
+    fn checkpoint(&self) -> Result<()> {
+        let lock = self.tree.get_flush_lock();
+        let flushed = self.tree.flush(&lock, self.views.watermark(&self.counter));
+        flushed.map_err(|error| failed(&error))?;
+        self.wake_compactor();
+        Ok(())
     }
 
     fn clear(&self) -> Result<()> {
-        self.entries.clear().map_err(|error| unavailable(&error))?;
-        self.apply(Vec::new(), true)
+        self.tree.clear().map_err(|error| failed(&error))
     }
 
     fn size(&self) -> Result<u64> {
-        self.database.disk_space().map_err(|error| unavailable(&error))
+        Ok(self.tree.disk_space())
     }
 
-    fn keeps_unsynced_on_exit(&self) -> bool {
-        true
+    fn debt(&self) -> f32 {
+        let runs = self.tree.l0_run_count() as f32;
+        ((runs - RUNS_SLOW) / (RUNS_MAX - RUNS_SLOW) / 2.0 + 0.5).max(0.0)
     }
 }
 
 impl View for FjallView {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        let value = self.snapshot.get(&self.entries, key).map_err(|error| unavailable(&error))?;
+        let value = self.tree.get(key, self.before).map_err(|error| failed(&error))?;
         Ok(value.map(Bytes::from))
     }
 
@@ -136,11 +210,11 @@ impl View for FjallView {
         reverse: bool,
         visit: &mut dyn FnMut(&[u8], Bytes) -> Result<bool>,
     ) -> Result<()> {
-        let mut entries = self.snapshot.range(&self.entries, span.clone());
+        let mut entries = self.tree.range(span.clone(), self.before, None);
         loop {
             let next = if reverse { entries.next_back() } else { entries.next() };
             let Some(entry) = next else { return Ok(()) };
-            let (key, value) = entry.into_inner().map_err(|error| unavailable(&error))?;
+            let (key, value) = entry.into_inner().map_err(|error| failed(&error))?;
             if !visit(&key, value.into())? {
                 return Ok(());
             }

@@ -1,23 +1,27 @@
 //! The embedded store: everything in one directory of this machine, nothing to install.
 //!
-//! An engine keeps sorted bytes ([`engine`], five calls; fjall by default, redb as the second);
-//! this crate adds what makes it a [`Store`](sereno_store::Store): versions, optimistic
-//! transactions, group commit, watches ([`store`], [`committer`]); and files as
-//! [`Blobs`](sereno_store::Blobs) ([`files`]). How the bytes lie on disk: `docs/storage.md`.
+//! An engine keeps sorted bytes ([`engine`], a few calls; fjall's merge tree by default, redb as
+//! the second). This crate adds what makes it a [`Store`](sereno_store::Store): durability (`log`),
+//! versions, optimistic transactions, group commit, watches (`committer`, `store`); and files as
+//! [`Blobs`](sereno_store::Blobs) (`files`). How the bytes lie on disk: `docs/storage.md`.
 //!
 //! Reads come from the newest published state and wait for nobody: their futures are ready at
-//! once. Writes go to one thread that writes all that waits as one batch with one sync.
+//! once. A commit goes to one thread, which writes all that waits to the log with one sync, then
+//! to the engine's memory, then answers; a second thread lets the engine write its tables and
+//! frees the log.
 //!
 //! Invariants: see the heads of the modules; the chief one is that an answer is sent, and its
 //! commit becomes visible, only after it is on disk ([`Durability::Durable`]).
 
+mod background;
 pub mod backup;
 mod committer;
 mod directory;
 pub mod engine;
 mod files;
 mod fjall_engine;
-mod fjall_journal;
+mod log;
+mod log_record;
 mod recent;
 mod redb_engine;
 mod state;
@@ -39,9 +43,8 @@ pub enum Durability {
     /// After it is on disk. Neither a crash of the process nor one of the machine loses it.
     #[default]
     Durable,
-    /// Before. A crash of the machine loses at most the commits of the last `interval` (and never
-    /// a part of one, nor an older one without the younger); with fjall, a crash of the process
-    /// alone loses nothing, with redb as much as a crash of the machine.
+    /// Before. A crash of the process loses nothing. A crash of the machine loses at most the
+    /// commits of the last `interval`: never a part of one, nor an older one without the younger.
     Relaxed { interval: Duration },
 }
 
@@ -66,7 +69,7 @@ impl EngineKind {
 pub struct Options {
     pub engine: EngineKind,
     pub durability: Durability,
-    /// Memory for blocks read; the operating system caches the files besides.
+    /// Memory for blocks that were read; the operating system caches the files besides.
     pub cache_bytes: usize,
     /// Writes are refused while the disk has less free space than this.
     pub free_bytes_min: u64,
@@ -77,7 +80,7 @@ impl Default for Options {
         Options {
             engine: EngineKind::default(),
             durability: Durability::default(),
-            cache_bytes: 16 * 1024 * 1024,
+            cache_bytes: 8 * 1024 * 1024,
             free_bytes_min: 128 * 1024 * 1024,
         }
     }
@@ -87,14 +90,13 @@ impl Default for Options {
 pub fn open(path: &Path, options: &Options) -> Result<(LocalStore, FileBlobs)> {
     let directory = Directory::open(path, options.engine)?;
     let conduct = Conduct {
+        log: path.join("log"),
         durability: options.durability,
         space: Some((path.to_owned(), options.free_bytes_min)),
     };
     let store = match options.engine {
         EngineKind::Fjall => {
-            let cache = options.cache_bytes as u64;
-            let relaxed = options.durability != Durability::Durable;
-            LocalStore::on(FjallEngine::open(&path.join("fjall"), cache, relaxed)?, conduct)?
+            LocalStore::on(FjallEngine::open(&path.join("tree"), options.cache_bytes)?, conduct)?
         }
         EngineKind::Redb => {
             LocalStore::on(RedbEngine::open(&path.join("redb.db"), options.cache_bytes)?, conduct)?

@@ -1,9 +1,13 @@
 //! The store over an engine: reads from the published state, commits through the committer.
 
 use crate::Durability;
-use crate::committer::{CEILING_KEY, Committer, Guard, Request, Space, unstamp};
+use crate::background::Background;
+use crate::committer::{
+    CEILING_KEY, Committer, Guard, Parts, Request, Space, UNSEALED_BYTES_MAX, unstamp,
+};
 use crate::directory::Directory;
 use crate::engine::{Engine, View};
+use crate::log::{Log, Shelf};
 use crate::state::{Published, Shared};
 use bytes::Bytes;
 use sereno_store::key::{joined, split};
@@ -26,6 +30,7 @@ pub struct LocalStore(Arc<Inner>);
 
 struct Inner {
     engine: Arc<dyn Engine>,
+    shelf: Arc<Shelf>,
     shared: Arc<Shared>,
     /// `None` once closing has begun.
     requests: Option<mpsc::Sender<Request>>,
@@ -46,6 +51,8 @@ impl Drop for Inner {
 
 /// How [`LocalStore::on`] treats commits.
 pub struct Conduct {
+    /// The folder of the log.
+    pub log: PathBuf,
     pub durability: Durability,
     /// Where to look for free space, and how little is too little.
     pub space: Option<(PathBuf, u64)>,
@@ -55,19 +62,33 @@ impl LocalStore {
     /// Over any engine; [`open`](crate::open) is the usual way.
     pub fn on(engine: impl Engine, conduct: Conduct) -> Result<LocalStore> {
         let engine: Arc<dyn Engine> = Arc::new(engine);
+        let relaxed = match conduct.durability {
+            Durability::Durable => None,
+            Durability::Relaxed { interval } => Some(interval),
+        };
+        let (mut log, found) = Log::open(&conduct.log, &*engine, relaxed.is_some())?;
+        let shelf = log.shelf();
+        let background = Background::start(engine.clone(), shelf.clone())?;
+        let mut unsealed = found.weight;
+        if !found.sealed.is_empty() || unsealed > UNSEALED_BYTES_MAX / 2 {
+            // So much is not to be read again at the next start.
+            engine.seal();
+            unsealed = 0;
+            let mut sealed = found.sealed;
+            sealed.push(log.seal()?);
+            background.checkpoint(sealed);
+        }
         let view = engine.snapshot()?;
         let ceiling = match view.get(CEILING_KEY)? {
             Some(bytes) => unstamp(&bytes)?.0,
             None => 0,
         };
         let shared = Arc::new(Shared::new(Published { view, version: ceiling }));
-        let relaxed = match conduct.durability {
-            Durability::Durable => None,
-            Durability::Relaxed { interval } => Some(interval),
-        };
         let (folder, free_bytes_min) = conduct.space.map_or((None, 0), |(f, min)| (Some(f), min));
         let space = Space { folder, free_bytes_min, looked: None, short: false };
-        let committer = Committer::new(engine.clone(), shared.clone(), ceiling, relaxed, space);
+        let (engine_too, shared_too) = (engine.clone(), shared.clone());
+        let parts = Parts { log, background, engine: engine_too, shared: shared_too, unsealed };
+        let committer = Committer::new(parts, ceiling, relaxed, space);
         let (sender, requests) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-commit".into())
@@ -75,6 +96,7 @@ impl LocalStore {
             .map_err(|error| StoreError::Unavailable(format!("no thread to commit: {error}")))?;
         let inner = Inner {
             engine,
+            shelf,
             shared,
             requests: Some(sender),
             committer: Some(thread),
@@ -91,7 +113,7 @@ impl LocalStore {
 
     /// Bytes on disk.
     pub fn size(&self) -> Result<u64> {
-        self.0.engine.size()
+        Ok(self.0.engine.size()? + self.0.shelf.size()?)
     }
 
     fn send(&self, guard: Guard, mutations: Vec<Mutation>) -> BoxFuture<'static, Result<Version>> {

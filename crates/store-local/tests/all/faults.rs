@@ -1,14 +1,12 @@
 //! A disk that forgets, tears and reorders what was not synced, and one that fails.
 //!
-//! redb runs on a disk made for it; fjall's journal is torn on the real one.
+//! redb runs on a disk made for it; the log is torn on the real one.
 
 use crate::folder::Folder;
 use redb::StorageBackend;
 use sereno_store::suite::Random;
 use sereno_store::{Batch, Key, Mutation, Read, Result, Store, StoreError, Version};
-use sereno_store_local::{Conduct, Durability, LocalStore, Options, RedbEngine, open};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use sereno_store_local::{Conduct, Durability, EngineKind, LocalStore, Options, RedbEngine, open};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -129,8 +127,10 @@ impl StorageBackend for Disk {
     }
 }
 
-fn on(disk: &Disk) -> Result<LocalStore> {
-    let conduct = Conduct { durability: Durability::Durable, space: None };
+/// On such a disk, with the log on the real one.
+fn on(disk: &Disk, log: &Folder) -> Result<LocalStore> {
+    let conduct =
+        Conduct { log: log.path().to_owned(), durability: Durability::Durable, space: None };
     LocalStore::on(RedbEngine::on(disk.clone())?, conduct)
 }
 
@@ -164,19 +164,21 @@ async fn verify(store: &LocalStore, sure: u64) -> u64 {
     all.len() as u64
 }
 
+/// The engine loses all that it has not made durable, and pieces of what it was about to; the log
+/// makes it good.
 #[tokio::test]
 async fn power_losses_take_nothing_that_was_acknowledged() {
     let rounds = std::env::var("SERENO_CRASHES").map_or(30, |text| text.parse().expect("a number"));
     let mut random = Random::new("power_losses_take_nothing_that_was_acknowledged");
-    let (mut disk, mut sure) = (Disk::default(), 0);
+    let (mut disk, log, mut sure) = (Disk::default(), Folder::new(), 0);
     for _ in 0..rounds {
-        let store = on(&disk).expect("opens");
+        let store = on(&disk, &log).expect("opens");
         sure = verify(&store, sure).await;
         let (versions, error) = write(&store, sure, 1 + random.below(20)).await;
         assert_eq!(error, None);
         sure += versions.len() as u64;
-        // The power goes in the midst of one more commit.
-        disk.fail_in(random.below(12));
+        // The power goes somewhere in the next operations of the disk.
+        disk.fail_in(random.below(40));
         let (more, _) = write(&store, sure, 3).await;
         sure += more.len() as u64;
         let found = disk.after_power_loss(&mut random);
@@ -185,21 +187,38 @@ async fn power_losses_take_nothing_that_was_acknowledged() {
     }
 }
 
+/// The engine's disk fails for good: the log takes what it can hold, then the store says so.
 #[tokio::test]
 async fn a_failing_disk_is_told_and_loses_nothing() {
     let mut random = Random::new("a_failing_disk_is_told_and_loses_nothing");
-    for _ in 0..30 {
-        let disk = Disk::default();
-        let store = on(&disk).expect("opens");
-        disk.fail_in(random.below(300));
-        let (versions, error) = write(&store, 0, 1_000).await;
-        assert!(matches!(error, Some(StoreError::Unavailable(_))), "{error:?}");
-        // Nothing is written any more: what is on disk is not known.
-        let (none, error) = write(&store, 5_000, 1).await;
-        assert!(none.is_empty() && matches!(error, Some(StoreError::Unavailable(_))), "{error:?}");
+    let large = |number: u8| {
+        Batch::new().with(Mutation::Put(Key::new("large", [number]), vec![number; 1_000_000]))
+    };
+    for _ in 0..3 {
+        let (disk, log) = (Disk::default(), Folder::new());
+        let store = on(&disk, &log).expect("opens");
+        disk.fail_in(random.below(40));
+        let mut sure = 0;
+        let error = loop {
+            match store.commit(large(sure)).await {
+                Ok(_) => sure += 1,
+                Err(error) => break error,
+            }
+            assert!(sure < 100, "nobody notices");
+        };
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        assert!(matches!(store.commit(large(sure)).await, Err(StoreError::Unavailable(_))));
         let found = disk.after_power_loss(&mut random);
         drop(store);
-        verify(&on(&found).expect("opens"), versions.len() as u64).await;
+        let store = on(&found, &log).expect("opens");
+        for number in 0..sure {
+            let value =
+                store.get(&Key::new("large", [number])).await.unwrap().map(|(_, value)| value);
+            assert!(
+                value.is_some_and(|value| value == vec![number; 1_000_000]),
+                "{number} of {sure}"
+            );
+        }
     }
 }
 
@@ -216,65 +235,55 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn journal(folder: &Path) -> PathBuf {
-    let files = std::fs::read_dir(folder.join("fjall")).unwrap().map(|file| file.unwrap().path());
-    let mut journals: Vec<PathBuf> =
-        files.filter(|path| path.extension().is_some_and(|extension| extension == "jnl")).collect();
-    assert_eq!(journals.len(), 1, "so little is written that one journal holds it");
-    journals.remove(0)
+/// The log's only segment.
+fn segment(folder: &Path) -> PathBuf {
+    folder.join("log").join("0000000000000001")
 }
 
-fn written(content: &[u8]) -> usize {
-    content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
-}
-
-/// A folder with many commits, and where each ends in the journal.
-async fn with_journal() -> (Folder, Vec<usize>) {
+/// A folder with many commits, and where each ends in the log.
+async fn with_log() -> (Folder, Vec<usize>) {
     let folder = Folder::new();
     let (store, _) = open(folder.path(), &Options::default()).unwrap();
     let mut ends = Vec::new();
     for number in 0..60 {
         let (_, error) = write(&store, number, 1).await;
         assert_eq!(error, None);
-        let mut beginning = vec![0; 1 << 20];
-        let journal = File::open(journal(folder.path())).unwrap();
-        journal.read_exact_at(&mut beginning, 0).unwrap();
-        ends.push(written(&beginning));
+        ends.push(std::fs::metadata(segment(folder.path())).unwrap().len() as usize);
     }
-    drop(store);
-    let end = *ends.last().unwrap();
-    File::options().write(true).open(journal(folder.path())).unwrap().set_len(end as u64).unwrap();
     (folder, ends)
 }
 
-/// A copy of the folder with another journal.
+/// A copy of the folder with another segment.
 fn crashed(folder: &Folder, content: &[u8]) -> Folder {
     let crashed = Folder::new();
     copy(folder.path(), crashed.path());
-    std::fs::write(journal(crashed.path()), content).unwrap();
+    std::fs::write(segment(crashed.path()), content).unwrap();
     crashed
 }
 
-/// A crash of the machine in the midst of a sync: any pages of that group may be there.
+/// A crash of the machine in the midst of a sync: any pages of that group may be there, over
+/// zeros or over what an earlier use of the file has left.
 #[tokio::test]
-async fn a_torn_journal_keeps_what_was_synced() {
-    let mut random = Random::new("a_torn_journal_keeps_what_was_synced");
-    let (folder, ends) = with_journal().await;
-    let content = std::fs::read(journal(folder.path())).unwrap();
+async fn a_torn_end_keeps_what_was_synced() {
+    let mut random = Random::new("a_torn_end_keeps_what_was_synced");
+    let (folder, ends) = with_log().await;
+    let content = std::fs::read(segment(folder.path())).unwrap();
     for _ in 0..60 {
         // The large ones, every seventh, have pages that can be lost alone.
         let large = random.chance(2);
         let last = if large { 7 * (1 + random.below(8)) } else { 1 + random.below(59) } as usize;
         let (from, to) = (ends[last - 1], ends[last]);
-        let mut torn = content.clone();
-        torn[to..].fill(0);
+        let mut torn = content[..to].to_vec();
         let at = from + random.below((to - from) as u64) as usize;
-        match random.below(3) {
+        match random.below(4) {
             0 => torn[at..].fill(0),
             1 => torn.truncate(at),
-            // A page lost in the middle.
-            _ => torn[at..(at + SECTOR).min(to)].fill(0),
+            2 => torn[at..(at + SECTOR).min(to)].fill(0),
+            _ => torn[at..].iter_mut().for_each(|byte| *byte = random.next() as u8),
         }
+        // The file may be longer, with anything in it.
+        let length = random.below(50_000) as usize;
+        torn.extend((0..length).map(|_| if large { 0 } else { random.next() as u8 }));
         let crashed = crashed(&folder, &torn);
         let (store, _) = open(crashed.path(), &Options::default()).expect("opens");
         let there = verify(&store, last as u64).await;
@@ -287,9 +296,9 @@ async fn a_torn_journal_keeps_what_was_synced() {
 }
 
 #[tokio::test]
-async fn a_damaged_journal_is_no_torn_end() {
-    let (folder, ends) = with_journal().await;
-    let mut damaged = std::fs::read(journal(folder.path())).unwrap();
+async fn a_damaged_log_is_no_torn_end() {
+    let (folder, ends) = with_log().await;
+    let mut damaged = std::fs::read(segment(folder.path())).unwrap();
     let (from, to) = (ends[40], ends[41]);
     damaged[(from + to) / 2] ^= 1;
     let crashed = crashed(&folder, &damaged);
@@ -303,6 +312,10 @@ async fn a_damaged_journal_is_no_torn_end() {
     let relaxed = Options { durability, ..Options::default() };
     let (store, _) = open(crashed.path(), &relaxed).expect("opens with what came before");
     verify(&store, 41).await;
+    assert_eq!(write(&store, 41, 3).await.1, None);
+    drop(store);
+    let (store, _) = open(crashed.path(), &Options::default()).expect("opens as if nothing was");
+    verify(&store, 44).await;
 }
 
 /// Killed while it made its folder: the next start makes it anew.
@@ -310,7 +323,8 @@ async fn a_damaged_journal_is_no_torn_end() {
 async fn an_unfinished_creation_is_repeated() {
     let whole = Folder::new();
     drop(open(whole.path(), &Options::default()).unwrap());
-    for missing in ["fjall/version", "format", "blobs/draft", "fjall"] {
+    let log = format!("log/{:016x}", 1);
+    for missing in ["tree/current", "tree", "tree/tables", "format", "blobs/draft", "log", &log] {
         let folder = Folder::new();
         copy(whole.path(), folder.path());
         let path = folder.path().join(missing);
@@ -321,6 +335,30 @@ async fn an_unfinished_creation_is_repeated() {
         }
         let (store, _) = open(folder.path(), &Options::default()).expect(missing);
         assert_eq!(write(&store, 0, 1).await.1, None);
+    }
+}
+
+/// Much is written, so that segments are sealed, tables written and segments used again; at each
+/// opening some are at hand.
+#[tokio::test]
+async fn segments_are_used_again() {
+    for engine in [EngineKind::Fjall, EngineKind::Redb] {
+        let folder = Folder::new();
+        let options = Options { engine, ..Options::default() };
+        for round in 0..3_u64 {
+            let (store, _) = open(folder.path(), &options).unwrap();
+            for number in 0..60 {
+                let key = Key::new("p", number.to_string());
+                let batch = Batch::new().with(Mutation::Put(key, vec![round as u8; 1_000_000]));
+                store.commit(batch).await.unwrap();
+            }
+            for number in 0..60 {
+                let found = store.get(&Key::new("p", number.to_string())).await.unwrap();
+                assert!(found.unwrap().1 == vec![round as u8; 1_000_000]);
+            }
+        }
+        let segments = std::fs::read_dir(folder.path().join("log")).unwrap().count();
+        assert!(segments <= 6, "{segments}");
     }
 }
 
