@@ -35,6 +35,7 @@ mod stage_patch;
 mod state;
 mod tags;
 mod usage_plan;
+mod violations;
 
 use std::sync::Arc;
 
@@ -59,7 +60,7 @@ macro_rules! serve {
 /// The service: everything that it serves.
 #[must_use]
 pub fn service() -> Service {
-    let service = Service::new(&api::SERVICE);
+    let service = Service::new(&api::SERVICE).violations(violations::error);
     let service = apis(service);
     let service = deployments(service);
     let service = policies(service);

@@ -62,6 +62,8 @@ async fn checked(
     api_id: &str,
     mut record: MethodRecord,
 ) -> Result<MethodRecord> {
+    // AWS takes any case (recorded: `test_rest_api_multi_region`).
+    record.authorization_type.make_ascii_uppercase();
     match record.authorization_type.as_str() {
         "NONE" | "AWS_IAM" => record.authorizer_id = None,
         "CUSTOM" | "COGNITO_USER_POOLS" => {

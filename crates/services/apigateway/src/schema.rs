@@ -113,7 +113,7 @@ impl<'a> Check<'a> {
         };
         let found = kind_of(value);
         let fits = |kind: &&str| **kind == *found || (**kind == *"number" && found == "integer");
-        if allowed.iter().any(|kind| fits(kind)) {
+        if allowed.iter().any(fits) {
             return true;
         }
         self.fail(format!(

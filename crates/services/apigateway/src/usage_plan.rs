@@ -131,10 +131,13 @@ pub async fn delete(
     transact!(ctx.store(), sereno_kernel::Error, |txn| {
         let found = USAGE_PLANS.get(txn, ctx.scope(), id).await?;
         let record = found.ok_or_else(errors::usage_plan)?;
-        if !record.stages.is_empty() {
-            return Err(bad_request(format!(
-                "Cannot delete Usage Plan {id} because there are API Stages associated to it"
-            )));
+        for stage in &record.stages {
+            let key = (stage.api_id.as_str(), stage.stage.as_str());
+            if STAGES.get(txn, ctx.scope(), &key).await?.is_some() {
+                return Err(bad_request(format!(
+                    "Cannot delete Usage Plan {id} because there are API Stages associated to it"
+                )));
+            }
         }
         for ((plan, key), _) in PLAN_KEYS.list(ctx.scope(), (id,)).read(txn).await? {
             PLAN_KEYS.delete(txn, ctx.scope(), &(plan.as_str(), key.as_str()));

@@ -55,6 +55,8 @@ impl Definition {
                 }
                 // Documentation parts are not kept, so there is nothing to leave out.
                 ("ignore", _) => {}
+                // Parts of the request's own address that the model gives as parameters too.
+                ("mode" | "failonwarnings", _) => {}
                 _ => {
                     let message = format!("Invalid import parameter specified: {name}={value}");
                     return Err(bad_request(message));

@@ -37,6 +37,12 @@ impl Headers {
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Replaces it, and puts it before all others.
+    pub fn add_first(&mut self, name: &str, value: &str) {
+        self.remove(name);
+        self.0.insert(0, (name.to_owned(), value.to_owned()));
+    }
+
     pub fn set(&mut self, name: &str, value: &str) {
         self.remove(name);
         self.add(name, value);

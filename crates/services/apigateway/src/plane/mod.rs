@@ -171,6 +171,9 @@ async fn run(call: &mut Call, plan: &Plan) -> Result<Reply, Failure> {
     call.integration_status = Some(backend.status);
     call.note_backend(&backend);
     let mut reply = reply::from_backend(call, &plan.integration, backend)?;
+    if matches!(plan.integration.record.kind.as_str(), "AWS" | "AWS_PROXY" | "HTTP") {
+        reply.headers.add_first("X-Amzn-Trace-Id", &call.trace_id);
+    }
     reply.headers.set_default("Content-Type", "application/json");
     Ok(reply)
 }
@@ -188,10 +191,6 @@ fn respond(call: &Call, outcome: &Result<Reply, Failure>) -> HttpResponse {
             (status, headers, body.into())
         }
     };
-    let kind = call.plan.as_ref().map_or("", |plan| plan.integration.record.kind.as_str());
-    if outcome.is_ok() && matches!(kind, "AWS" | "AWS_PROXY" | "HTTP") {
-        headers.set("X-Amzn-Trace-Id", &call.trace_id);
-    }
     headers.set("x-amz-apigw-id", &call.extended_id);
     let mut response = HttpResponse::new(status).with_body(body);
     response.headers = headers.outgoing();

@@ -78,6 +78,14 @@ pub fn outgoing(call: &mut Call, plan: &IntegrationPlan) -> Result<Outgoing, Fai
     let method = record.http_method.as_deref().filter(|method| *method != "ANY");
     let uri = record.uri.as_deref().unwrap_or_default();
     let uri = mapping::fill_uri(uri, call, &mapped.path);
+    if kind.starts_with("HTTP") {
+        let place = uri.strip_prefix("http://").or_else(|| uri.strip_prefix("https://"));
+        if place.is_none_or(|place| place.is_empty() || place.starts_with(['/', '?', ':'])) {
+            return Err(Failure::internal(
+                "Execution failed due to configuration error: Invalid endpoint address",
+            ));
+        }
+    }
     let method = method.unwrap_or(&call.method).to_owned();
     Ok(Outgoing { method, uri, query, headers, body })
 }
@@ -127,7 +135,7 @@ fn legal(mapped: &Mapped, kind: &str) -> Result<(), Failure> {
     let aws = kind.starts_with("AWS");
     for (name, _) in &mapped.headers {
         let is = |known: &&str| known.eq_ignore_ascii_case(name);
-        if ILLEGAL.iter().any(|known| is(known)) || (aws && ILLEGAL_AWS.iter().any(|k| is(k))) {
+        if ILLEGAL.iter().any(&is) || (aws && ILLEGAL_AWS.iter().any(is)) {
             let why = format!(
                 "Execution failed due to configuration error: {name} header already present"
             );

@@ -123,12 +123,7 @@ pub async fn test_method(
     call.note_start();
     let started_ms = ctx.now().millis();
     let (reply, answered) = match run(&mut call, &plan).await {
-        Ok(mut reply) => {
-            if matches!(plan.integration.record.kind.as_str(), "AWS" | "AWS_PROXY" | "HTTP") {
-                reply.headers.set("X-Amzn-Trace-Id", &call.trace_id);
-            }
-            (reply, true)
-        }
+        Ok(reply) => (reply, true),
         Err(failed) => {
             call.note(|| {
                 failed.log.clone().unwrap_or_else(|| format!("Execution failed: {failed:?}"))

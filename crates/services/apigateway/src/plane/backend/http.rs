@@ -17,17 +17,10 @@ pub async fn ask(call: &Call, outgoing: &Outgoing) -> Result<Reply, Failure> {
         Failure::internal("Execution failed due to configuration error: Invalid endpoint address")
     };
     let url = url(outgoing);
-    let place = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    if place.is_none_or(|place| place.is_empty() || place.starts_with(['/', '?', ':'])) {
-        return Err(invalid());
-    }
     let method = Method::from_bytes(outgoing.method.as_bytes()).map_err(|_| invalid())?;
     let mut request = HttpRequest::new(method, "/");
     request.headers = outgoing.headers.outgoing();
-    if !matches!(outgoing.method.as_str(), "GET" | "HEAD" | "OPTIONS") || !outgoing.body.is_empty()
-    {
-        request.body = outgoing.body.clone().into();
-    }
+    request.body = outgoing.body.clone().into();
     let client = call.ctx.http().map_err(|error| Failure::internal(error.to_string()))?;
     let response = client.send(&url, request).await.map_err(|error| {
         Failure::configuration(format!(
