@@ -115,7 +115,8 @@ impl Clause {
             Operator::Null => value.is_none(),
             Operator::NotNull => value.is_some(),
             Operator::Contains => both(evaluate::contains),
-            Operator::NotContains => !both(evaluate::contains),
+            // Nothing contains nothing (recorded: Alternator's suite on AWS, test_expected).
+            Operator::NotContains => value.is_some() && !both(evaluate::contains),
             Operator::BeginsWith => both(evaluate::begins_with),
         }
     }

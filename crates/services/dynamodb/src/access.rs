@@ -5,10 +5,13 @@
 //! their access themselves, as their first step: see [`crate::table::Engine::open`].
 
 use sereno_api_dynamodb as api;
+use sereno_ddbexpr::Item;
 use sereno_kernel::{Access, Ctx};
 
 use crate::convert::{self, Attributes};
+use crate::expressions::Guard;
 use crate::table::Table;
+use crate::update_item::Edit;
 
 /// The ARN of a table named by name or ARN.
 pub fn arn(ctx: &Ctx, table_name: &str) -> String {
@@ -46,12 +49,49 @@ impl Touched {
         self.leading_keys.extend(leading.filter_map(convert::policy_text));
     }
 
-    pub fn attributes<'a>(&mut self, names: impl IntoIterator<Item = &'a String>) {
-        for name in names {
-            if !self.attributes.contains(name) {
-                self.attributes.push(name.clone());
+    /// A key, or a whole item.
+    pub fn item(&mut self, table: Option<&Table>, item: &Item) {
+        for (name, _) in item.iter() {
+            self.attribute(name);
+        }
+        let Some(table) = table else { return };
+        let leading = table.keys.hash.iter().filter_map(|key| item.get(&key.name));
+        self.leading_keys.extend(leading.filter_map(convert::value_text));
+    }
+
+    /// What a condition looks at is touched too: its answer tells of it.
+    pub fn guard(&mut self, guard: &Guard) {
+        match guard {
+            Guard::Nothing => {}
+            Guard::Expression(condition) => {
+                condition.paths().into_iter().for_each(|path| self.attribute(&path.head));
+            }
+            Guard::Clauses { clauses, .. } => {
+                clauses.iter().for_each(|clause| self.attribute(&clause.attribute));
             }
         }
+    }
+
+    pub fn edit(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Nothing => {}
+            Edit::Expression(update) => {
+                update.paths().into_iter().for_each(|path| self.attribute(&path.head));
+            }
+            Edit::Attributes(updates) => {
+                updates.iter().for_each(|(name, _)| self.attribute(name));
+            }
+        }
+    }
+
+    fn attribute(&mut self, name: &str) {
+        if !self.attributes.iter().any(|have| have == name) {
+            self.attributes.push(name.to_owned());
+        }
+    }
+
+    pub fn attributes<'a>(&mut self, names: impl IntoIterator<Item = &'a String>) {
+        names.into_iter().for_each(|name| self.attribute(name));
     }
 
     pub fn consumed(mut self, asked: Option<&api::ReturnConsumedCapacity>) -> Touched {

@@ -15,6 +15,7 @@ use crate::convert::{self, Attributes};
 use crate::errors;
 use crate::expressions::{self, Present};
 use crate::item;
+use crate::selection;
 use crate::table::{Engine, Table, Target};
 use crate::update_rules;
 use crate::write::{self, Attempts, Change};
@@ -89,14 +90,33 @@ async fn check_gets(
     asked: Option<&api::ReturnConsumedCapacity>,
 ) -> Result<Gets> {
     let target = Target::parse(ctx, &name)?;
+    let projection = check_projection(&name, &request);
     let table = engine
         .open(ctx, &target, |table| {
             let mut touched = Touched::default().consumed(asked);
             request.keys.iter().for_each(|key| touched.key(table, key));
-            touched.attributes(request.attributes_to_get.iter().flatten());
+            if let Ok(projection) = &projection {
+                selection::touch(&mut touched, None, projection.as_ref());
+            }
             touched.access("dynamodb:BatchGetItem", target.arn())
         })
         .await?;
+    let projection = projection?;
+    let mut request = request;
+    let mut seen = BTreeSet::new();
+    let mut keys = Vec::with_capacity(request.keys.len());
+    for attributes in std::mem::take(&mut request.keys) {
+        let key = convert::item_in(attributes.clone()).map_err(errors::invalid)?;
+        if !seen.insert(encode_item(&key)) {
+            return Err(errors::validation("Provided list of item keys contains duplicates"));
+        }
+        keys.push((attributes, key));
+    }
+    let mode = Mode::of_read(request.consistent_read);
+    Ok(Gets { name, target, table, keys, projection, mode, again: request })
+}
+
+fn check_projection(name: &str, request: &api::KeysAndAttributes) -> Result<Option<Projection>> {
     if request.keys.len() > GET_KEYS_MAX {
         return Err(errors::validation(format!(
             "1 validation error detected: Value at 'RequestItems.{name}.member.Keys' failed to \
@@ -118,18 +138,7 @@ async fn check_gets(
         &with,
     )?;
     with.check_all_used().map_err(errors::invalid)?;
-    let mut request = request;
-    let mut seen = BTreeSet::new();
-    let mut keys = Vec::with_capacity(request.keys.len());
-    for attributes in std::mem::take(&mut request.keys) {
-        let key = convert::item_in(attributes.clone()).map_err(errors::invalid)?;
-        if !seen.insert(encode_item(&key)) {
-            return Err(errors::validation("Provided list of item keys contains duplicates"));
-        }
-        keys.push((attributes, key));
-    }
-    let mode = Mode::of_read(request.consistent_read);
-    Ok(Gets { name, target, table, keys, projection, mode, again: request })
+    Ok(projection)
 }
 
 async fn run_gets(

@@ -123,6 +123,16 @@ pub fn item_out(item: Item) -> Attributes {
     item.into_iter().map(|(name, value)| (name, value_out(value))).collect()
 }
 
+/// As [`policy_text`].
+pub fn value_text(value: &Value) -> Option<String> {
+    match value {
+        Value::S(text) => Some(text.clone()),
+        Value::N(number) => Some(number.to_string()),
+        Value::B(bytes) => Some(value::base64(bytes)),
+        _ => None,
+    }
+}
+
 /// The key's text in a policy condition (`dynamodb:LeadingKeys`).
 pub fn policy_text(attribute: &AttributeValue) -> Option<String> {
     match attribute {

@@ -25,7 +25,10 @@ pub fn record(input: &api::CreateTableInput) -> Result<TableRecord> {
     refuse_unsupported(input)?;
     let provisioned = input.billing_mode.as_ref() != Some(&api::BillingMode::PayPerRequest);
     check_billing(input, provisioned)?;
-    let definitions = input.attribute_definitions.as_deref().unwrap_or_default();
+    let definitions = input.attribute_definitions.as_deref().ok_or_else(|| {
+        errors::constraint(None, "attributeDefinitions", "Member must not be null")
+    })?;
+    check_defined_once(definitions)?;
     let schema = input.key_schema.as_deref().unwrap_or_default();
     let (hash, range) = table_keys(schema, definitions)?;
     check_unused_definitions(input, schema, definitions)?;
@@ -110,6 +113,18 @@ pub fn check_throughput(throughput: &api::ProvisionedThroughput) -> Result<()> {
     match units.into_iter().find(|(units, _)| *units > THROUGHPUT_MAX) {
         Some((units, name)) => {
             Err(errors::validation(format!("Given value {units} for {name} is out of bounds")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Recorded on AWS: scylladb, issue 13870.
+fn check_defined_once(definitions: Definitions<'_>) -> Result<()> {
+    let mut names = BTreeSet::new();
+    let twice = definitions.iter().find(|one| !names.insert(one.attribute_name.as_str()));
+    match twice {
+        Some(one) => {
+            Err(errors::validation(format!("Attribute Name is duplicated: {}", one.attribute_name)))
         }
         None => Ok(()),
     }

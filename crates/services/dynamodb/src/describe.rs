@@ -92,9 +92,11 @@ pub fn table(
         table_arn: Some(arn.to_owned()),
         table_id: Some(record.id.clone()),
         billing_mode_summary: record.billing_stated.then(|| billing(record, moment)),
-        local_secondary_indexes: list(locals.map(|index| local(index, arn, sizes))),
+        local_secondary_indexes: list(
+            locals.filter(|_| some(true)).map(|index| local(index, arn, sizes)),
+        ),
         global_secondary_indexes: list(
-            globals.map(|index| global(record, index, arn, sizes, moment)),
+            globals.filter(|_| some(true)).map(|index| global(record, index, arn, sizes, moment)),
         ),
         stream_specification: record.stream.as_ref().filter(|stream| stream.enabled).map(
             |stream| api::StreamSpecification {
@@ -227,7 +229,7 @@ fn global(
         item_count: Some(items),
         index_arn: Some(format!("{arn}/index/{}", index.name)),
         on_demand_throughput: on_demand(index.on_demand_read_max, index.on_demand_write_max),
-        warm_throughput: warm.then(|| api::GlobalSecondaryIndexWarmThroughputDescription {
+        warm_throughput: warm.then_some(api::GlobalSecondaryIndexWarmThroughputDescription {
             read_units_per_second: Some(read),
             write_units_per_second: Some(write),
             status: Some(api::IndexStatus::Active),

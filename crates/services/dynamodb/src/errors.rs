@@ -3,6 +3,7 @@
 use sereno_api_dynamodb as api;
 use sereno_ddbexpr::{Invalid, Item};
 use sereno_kernel::{Error, Kind};
+use sereno_wire::{OperationSchema, Violation};
 
 use crate::convert;
 
@@ -28,6 +29,19 @@ pub fn constraint(value: Option<&str>, path: &str, constraint: &str) -> Error {
         "1 validation error detected: Value {value} at '{path}' failed to satisfy constraint: \
          {constraint}"
     ))
+}
+
+/// What the model refuses. Operations on the table itself have a sentence of their own for the
+/// missing name.
+pub fn violations(operation: &OperationSchema, violations: &[Violation]) -> Error {
+    const ON_DATA: [&str; 6] = ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"];
+    let nameless = violations.iter().any(|one| one.path == "tableName" && one.value.is_none());
+    if nameless && !ON_DATA.contains(&operation.name) {
+        return validation(
+            "The parameter 'TableName' is required but was not present in the request",
+        );
+    }
+    validation(sereno_wire::validation_message(violations))
 }
 
 /// What data operations say of a table that is not there.

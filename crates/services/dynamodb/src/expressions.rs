@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sereno_api_dynamodb as api;
 use sereno_ddbexpr::legacy::{self, Clause, Expected, Operator};
 use sereno_ddbexpr::placeholders::check_keys;
-use sereno_ddbexpr::{Condition, Invalid, Item, Parameter, Placeholders, Projection};
+use sereno_ddbexpr::{Condition, Invalid, Item, Parameter, Placeholders, Projection, Update};
 use sereno_kernel::Result;
 
 use crate::convert::{self, Attributes};
@@ -128,8 +128,67 @@ impl Guard {
     }
 }
 
+/// The parameters by which a write is conditional, as they come.
+pub struct Conditions {
+    pub expression: Option<String>,
+    pub expected: Option<BTreeMap<String, api::ExpectedAttributeValue>>,
+    pub operator: Option<api::ConditionalOperator>,
+    pub names: Option<Names>,
+    pub values: Option<Attributes>,
+}
+
+impl Conditions {
+    /// `update` is UpdateExpression, `updates` tells of AttributeUpdates, for those who have them.
+    pub fn check_present(&self, update: Option<bool>, updates: Option<bool>) -> Result<()> {
+        let mut expressions: Vec<_> =
+            update.map(|given| ("UpdateExpression", given)).into_iter().collect();
+        expressions.push(("ConditionExpression", self.expression.is_some()));
+        let mut legacy: Vec<_> =
+            updates.map(|given| ("AttributeUpdates", given)).into_iter().collect();
+        legacy.push(("Expected", self.expected.is_some()));
+        legacy.push(("ConditionalOperator", self.operator.is_some()));
+        Present {
+            expressions: &expressions,
+            legacy: &legacy,
+            names: self.names.is_some(),
+            values: self.values.is_some(),
+        }
+        .check()
+    }
+
+    /// What must hold, and the update, which shares the placeholders.
+    pub fn parse(self, update: Option<&str>) -> Result<(Guard, Option<Update>)> {
+        let any = is_or(self.operator.as_ref());
+        check_operator(self.operator.as_ref(), self.expected.as_ref().map(BTreeMap::len))?;
+        let expected = expected(self.expected)?;
+        let with = placeholders(self.names, self.values)?;
+        let update =
+            update.map(|text| Update::parse(text, &with)).transpose().map_err(errors::invalid)?;
+        let guard = Guard::parse(Parameter::Condition, self.expression.as_deref(), &with)?
+            .or_expected(expected, any);
+        with.check_all_used().map_err(errors::invalid)?;
+        Ok((guard, update))
+    }
+}
+
 pub fn is_or(operator: Option<&api::ConditionalOperator>) -> bool {
     operator == Some(&api::ConditionalOperator::Or)
+}
+
+/// Recorded on AWS: the pull request 213 of ExtendDB.
+pub fn check_operator(
+    operator: Option<&api::ConditionalOperator>,
+    conditions: Option<usize>,
+) -> Result<()> {
+    match (operator, conditions.unwrap_or(0)) {
+        (Some(_), 0) => {
+            Err(errors::validation("ConditionalOperator cannot be used without Filter or Expected"))
+        }
+        (Some(_), 1) => Err(errors::validation(
+            "ConditionalOperator can only be used when Filter or Expected has two or more elements",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// `Expected`, checked.
@@ -180,6 +239,9 @@ pub fn clauses(
 /// `AttributesToGet` names no attribute twice.
 pub fn check_attributes_to_get(names: Option<&Vec<String>>) -> Result<()> {
     let Some(names) = names else { return Ok(()) };
+    if names.iter().any(String::is_empty) {
+        return Err(errors::parameters("Empty attribute name"));
+    }
     match sereno_ddbexpr::value::duplicate(names) {
         Some(name) => {
             Err(errors::parameters(format_args!("Duplicate value in attribute name: {name}")))

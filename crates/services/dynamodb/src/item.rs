@@ -1,35 +1,28 @@
-//! GetItem, PutItem, UpdateItem, DeleteItem.
+//! GetItem, PutItem, DeleteItem, and what all writes of single items share.
 
 use std::sync::Arc;
 
 use sereno_api_dynamodb as api;
-use sereno_ddbexpr::legacy::{AttributeUpdate, UpdateAction};
-use sereno_ddbexpr::{Item, Parameter, Projection, Update, Value, limits};
+use sereno_ddbexpr::{Item, Projection, Value, limits};
 use sereno_kernel::{Ctx, Result};
 
 use crate::access::Touched;
 use crate::capacity::{self, Detail, Mode, Usage};
-use crate::convert;
+use crate::convert::{self, Attributes};
 use crate::errors;
-use crate::expressions::{self, Guard, Present};
+use crate::expressions::{self, Conditions, Guard, Present};
+use crate::selection;
 use crate::table::{Engine, Table, Target};
 use crate::update_rules;
 use crate::write::{self, Decision, Written};
 
-pub async fn get(
-    engine: Arc<Engine>,
-    ctx: Ctx,
-    input: api::GetItemInput,
-) -> Result<api::GetItemOutput> {
-    let target = Target::parse(&ctx, &input.table_name)?;
-    let table = engine
-        .open(&ctx, &target, |table| {
-            let mut touched = Touched::default().consumed(input.return_consumed_capacity.as_ref());
-            touched.key(table, &input.key);
-            touched.attributes(input.attributes_to_get.iter().flatten());
-            touched.access("dynamodb:GetItem", target.arn())
-        })
-        .await?;
+/// A read, checked as far as it can be without the table.
+struct Read {
+    key: Item,
+    projection: Option<Projection>,
+}
+
+fn check_get(input: &mut api::GetItemInput) -> Result<Read> {
     Present {
         expressions: &[("ProjectionExpression", input.projection_expression.is_some())],
         legacy: &[("AttributesToGet", input.attributes_to_get.is_some())],
@@ -37,12 +30,33 @@ pub async fn get(
         values: false,
     }
     .check()?;
-    let key = convert::item_in(input.key).map_err(errors::invalid)?;
+    let key = convert::item_in(std::mem::take(&mut input.key)).map_err(errors::invalid)?;
     expressions::check_attributes_to_get(input.attributes_to_get.as_ref())?;
-    let with = expressions::placeholders(input.expression_attribute_names, None)?;
+    let with = expressions::placeholders(input.expression_attribute_names.take(), None)?;
     let text = input.projection_expression.as_deref();
-    let projection = expressions::projection(text, input.attributes_to_get, &with)?;
+    let projection = expressions::projection(text, input.attributes_to_get.take(), &with)?;
     with.check_all_used().map_err(errors::invalid)?;
+    Ok(Read { key, projection })
+}
+
+pub async fn get(
+    engine: Arc<Engine>,
+    ctx: Ctx,
+    mut input: api::GetItemInput,
+) -> Result<api::GetItemOutput> {
+    let target = Target::parse(&ctx, &input.table_name)?;
+    let checked = check_get(&mut input);
+    let table = engine
+        .open(&ctx, &target, |table| {
+            let mut touched = Touched::default().consumed(input.return_consumed_capacity.as_ref());
+            if let Ok(read) = &checked {
+                touched.item(table, &read.key);
+                selection::touch(&mut touched, None, read.projection.as_ref());
+            }
+            touched.access("dynamodb:GetItem", target.arn())
+        })
+        .await?;
+    let Read { key, projection } = checked?;
 
     let table = table.ok_or_else(errors::not_found)?;
     write::check_key(&table, &key)?;
@@ -65,40 +79,68 @@ pub async fn get(
     })
 }
 
+/// A put or a delete, checked as far as it can be without the table.
+struct Change {
+    /// The whole item, or the key of the one to delete.
+    item: Item,
+    guard: Guard,
+    old_wanted: bool,
+}
+
+fn check_change(
+    item: Attributes,
+    conditions: Conditions,
+    returned: Option<&api::ReturnValue>,
+    whole: bool,
+) -> Result<Change> {
+    conditions.check_present(None, None)?;
+    let item = convert::item_in(item).map_err(errors::invalid)?;
+    let old_wanted = returns_old(returned)?;
+    if whole {
+        check_size(&item)?;
+    }
+    let (guard, _) = conditions.parse(None)?;
+    Ok(Change { item, guard, old_wanted })
+}
+
+/// What a put or delete touches.
+fn touch(
+    table: Option<&Table>,
+    checked: &Result<Change>,
+    returned: Option<&api::ReturnValue>,
+    consumed: Option<&api::ReturnConsumedCapacity>,
+) -> Touched {
+    let mut touched = Touched::default().consumed(consumed);
+    if let Ok(change) = checked {
+        touched.item(table, &change.item);
+        touched.guard(&change.guard);
+    }
+    touched.return_values = returned.map(|values| values.as_str().to_owned());
+    touched
+}
+
 pub async fn put(
     engine: Arc<Engine>,
     ctx: Ctx,
     input: api::PutItemInput,
 ) -> Result<api::PutItemOutput> {
     let target = Target::parse(&ctx, &input.table_name)?;
+    let conditions = Conditions {
+        expression: input.condition_expression,
+        expected: input.expected,
+        operator: input.conditional_operator,
+        names: input.expression_attribute_names,
+        values: input.expression_attribute_values,
+    };
+    let returned = input.return_values.as_ref();
+    let asked = input.return_consumed_capacity.as_ref();
+    let checked = check_change(input.item, conditions, returned, true);
     let table = engine
         .open(&ctx, &target, |table| {
-            let mut touched = Touched::default().consumed(input.return_consumed_capacity.as_ref());
-            touched.key(table, &input.item);
-            touched.return_values =
-                input.return_values.as_ref().map(|values| values.as_str().to_owned());
-            touched.access("dynamodb:PutItem", target.arn())
+            touch(table, &checked, returned, asked).access("dynamodb:PutItem", target.arn())
         })
         .await?;
-    Present {
-        expressions: &[("ConditionExpression", input.condition_expression.is_some())],
-        legacy: &[("Expected", input.expected.is_some())],
-        names: input.expression_attribute_names.is_some(),
-        values: input.expression_attribute_values.is_some(),
-    }
-    .check()?;
-    let item = convert::item_in(input.item).map_err(errors::invalid)?;
-    let old_wanted = returns_old(input.return_values.as_ref())?;
-    check_size(&item)?;
-    let any = expressions::is_or(input.conditional_operator.as_ref());
-    let expected = expressions::expected(input.expected)?;
-    let with = expressions::placeholders(
-        input.expression_attribute_names,
-        input.expression_attribute_values,
-    )?;
-    let condition = input.condition_expression.as_deref();
-    let guard = Guard::parse(Parameter::Condition, condition, &with)?.or_expected(expected, any);
-    with.check_all_used().map_err(errors::invalid)?;
+    let Change { item, guard, old_wanted } = checked?;
 
     let table = table.ok_or_else(errors::not_found)?;
     admit(&engine, &ctx, &table, None, true)?;
@@ -113,19 +155,10 @@ pub async fn put(
     .await?;
 
     used(&engine, &ctx, &table, &written.usage, true);
-    let asked = input.return_consumed_capacity.as_ref();
+    let metrics = input.return_item_collection_metrics.as_ref();
     Ok(api::PutItemOutput {
-        consumed_capacity: capacity::report(
-            asked,
-            &table.record.name,
-            &written.usage,
-            Detail::None,
-        ),
-        item_collection_metrics: collection_metrics(
-            input.return_item_collection_metrics.as_ref(),
-            &table,
-            &key,
-        ),
+        consumed_capacity: report(asked, &table, &written),
+        item_collection_metrics: collection_metrics(metrics, &table, &key),
         attributes: written.old.filter(|_| old_wanted).map(convert::item_out),
     })
 }
@@ -136,33 +169,22 @@ pub async fn delete(
     input: api::DeleteItemInput,
 ) -> Result<api::DeleteItemOutput> {
     let target = Target::parse(&ctx, &input.table_name)?;
+    let conditions = Conditions {
+        expression: input.condition_expression,
+        expected: input.expected,
+        operator: input.conditional_operator,
+        names: input.expression_attribute_names,
+        values: input.expression_attribute_values,
+    };
+    let returned = input.return_values.as_ref();
+    let asked = input.return_consumed_capacity.as_ref();
+    let checked = check_change(input.key, conditions, returned, false);
     let table = engine
         .open(&ctx, &target, |table| {
-            let mut touched = Touched::default().consumed(input.return_consumed_capacity.as_ref());
-            touched.key(table, &input.key);
-            touched.return_values =
-                input.return_values.as_ref().map(|values| values.as_str().to_owned());
-            touched.access("dynamodb:DeleteItem", target.arn())
+            touch(table, &checked, returned, asked).access("dynamodb:DeleteItem", target.arn())
         })
         .await?;
-    Present {
-        expressions: &[("ConditionExpression", input.condition_expression.is_some())],
-        legacy: &[("Expected", input.expected.is_some())],
-        names: input.expression_attribute_names.is_some(),
-        values: input.expression_attribute_values.is_some(),
-    }
-    .check()?;
-    let key = convert::item_in(input.key).map_err(errors::invalid)?;
-    let old_wanted = returns_old(input.return_values.as_ref())?;
-    let any = expressions::is_or(input.conditional_operator.as_ref());
-    let expected = expressions::expected(input.expected)?;
-    let with = expressions::placeholders(
-        input.expression_attribute_names,
-        input.expression_attribute_values,
-    )?;
-    let condition = input.condition_expression.as_deref();
-    let guard = Guard::parse(Parameter::Condition, condition, &with)?.or_expected(expected, any);
-    with.check_all_used().map_err(errors::invalid)?;
+    let Change { item: key, guard, old_wanted } = checked?;
 
     let table = table.ok_or_else(errors::not_found)?;
     write::check_key(&table, &key)?;
@@ -176,175 +198,20 @@ pub async fn delete(
     .await?;
 
     used(&engine, &ctx, &table, &written.usage, true);
-    let asked = input.return_consumed_capacity.as_ref();
+    let metrics = input.return_item_collection_metrics.as_ref();
     Ok(api::DeleteItemOutput {
-        consumed_capacity: capacity::report(
-            asked,
-            &table.record.name,
-            &written.usage,
-            Detail::None,
-        ),
-        item_collection_metrics: collection_metrics(
-            input.return_item_collection_metrics.as_ref(),
-            &table,
-            &key,
-        ),
+        consumed_capacity: report(asked, &table, &written),
+        item_collection_metrics: collection_metrics(metrics, &table, &key),
         attributes: written.old.filter(|_| old_wanted).map(convert::item_out),
     })
 }
 
-/// How UpdateItem changes an item.
-pub enum Edit {
-    Nothing,
-    Expression(Update),
-    Attributes(Vec<(String, AttributeUpdate)>),
-}
-
-impl Edit {
-    pub fn apply(&self, key: &Item, old: Option<&Item>) -> Result<Item> {
-        let before = old.unwrap_or(key);
-        let after = match self {
-            Edit::Nothing => Ok(before.clone()),
-            Edit::Expression(update) => update.apply(before, old.is_some()),
-            Edit::Attributes(updates) => {
-                let mut item = before.clone();
-                updates
-                    .iter()
-                    .try_for_each(|(name, update)| update.apply(name, &mut item))
-                    .map(|()| item)
-            }
-        };
-        let after = after.map_err(errors::invalid)?;
-        if after.size() > limits::ITEM_BYTES_MAX {
-            return Err(errors::validation(
-                "Item size to update has exceeded the maximum allowed size",
-            ));
-        }
-        Ok(after)
-    }
-
-    /// The parts that it writes.
-    fn touched(&self) -> Projection {
-        match self {
-            Edit::Nothing => Projection::of_paths(Vec::new()),
-            Edit::Expression(update) => Projection::of_paths(
-                update.actions.iter().map(|action| action.path.clone()).collect(),
-            ),
-            Edit::Attributes(updates) => {
-                Projection::of_names(updates.iter().map(|(name, _)| name.clone()))
-            }
-        }
-    }
-}
-
-pub async fn update(
-    engine: Arc<Engine>,
-    ctx: Ctx,
-    input: api::UpdateItemInput,
-) -> Result<api::UpdateItemOutput> {
-    let target = Target::parse(&ctx, &input.table_name)?;
-    let table = engine
-        .open(&ctx, &target, |table| {
-            let mut touched = Touched::default().consumed(input.return_consumed_capacity.as_ref());
-            touched.key(table, &input.key);
-            touched.attributes(input.attribute_updates.iter().flat_map(|all| all.keys()));
-            touched.return_values =
-                input.return_values.as_ref().map(|values| values.as_str().to_owned());
-            touched.access("dynamodb:UpdateItem", target.arn())
-        })
-        .await?;
-    Present {
-        expressions: &[
-            ("UpdateExpression", input.update_expression.is_some()),
-            ("ConditionExpression", input.condition_expression.is_some()),
-        ],
-        legacy: &[
-            ("AttributeUpdates", input.attribute_updates.is_some()),
-            ("Expected", input.expected.is_some()),
-        ],
-        names: input.expression_attribute_names.is_some(),
-        values: input.expression_attribute_values.is_some(),
-    }
-    .check()?;
-    let key = convert::item_in(input.key).map_err(errors::invalid)?;
-    let updates = attribute_updates(input.attribute_updates)?;
-    let any = expressions::is_or(input.conditional_operator.as_ref());
-    let expected = expressions::expected(input.expected)?;
-    let with = expressions::placeholders(
-        input.expression_attribute_names,
-        input.expression_attribute_values,
-    )?;
-    let edit = match (&input.update_expression, updates) {
-        (Some(text), _) => Edit::Expression(Update::parse(text, &with).map_err(errors::invalid)?),
-        (None, Some(updates)) => Edit::Attributes(updates),
-        (None, None) => Edit::Nothing,
-    };
-    let condition = input.condition_expression.as_deref();
-    let guard = Guard::parse(Parameter::Condition, condition, &with)?.or_expected(expected, any);
-    with.check_all_used().map_err(errors::invalid)?;
-
-    let table = table.ok_or_else(errors::not_found)?;
-    write::check_key(&table, &key)?;
-    update_rules::check(&table, &edit)?;
-    admit(&engine, &ctx, &table, None, true)?;
-    let show = shows_item(input.return_values_on_condition_check_failure.as_ref());
-    let written = write::write_one(&engine, &ctx, &target, table.clone(), &key, |table, old| {
-        require(&guard, old, show)?;
-        update_rules::apply(table, &edit, &key, old).map(Decision::Put)
-    })
-    .await?;
-
-    used(&engine, &ctx, &table, &written.usage, true);
-    let asked = input.return_consumed_capacity.as_ref();
-    Ok(api::UpdateItemOutput {
-        consumed_capacity: capacity::report(
-            asked,
-            &table.record.name,
-            &written.usage,
-            Detail::None,
-        ),
-        item_collection_metrics: collection_metrics(
-            input.return_item_collection_metrics.as_ref(),
-            &table,
-            &key,
-        ),
-        attributes: updated_attributes(input.return_values.as_ref(), &edit, written)
-            .map(convert::item_out),
-    })
-}
-
-fn updated_attributes(
-    asked: Option<&api::ReturnValue>,
-    edit: &Edit,
-    written: Written,
-) -> Option<Item> {
-    let some = |item: Item| (!item.is_empty()).then_some(item);
-    match asked? {
-        api::ReturnValue::AllOld => written.old,
-        api::ReturnValue::AllNew => written.new,
-        api::ReturnValue::UpdatedOld => some(edit.touched().apply(&written.old?)),
-        api::ReturnValue::UpdatedNew => some(edit.touched().apply(&written.new?)),
-        _ => None,
-    }
-}
-
-fn attribute_updates(
-    updates: Option<std::collections::BTreeMap<String, api::AttributeValueUpdate>>,
-) -> Result<Option<Vec<(String, AttributeUpdate)>>> {
-    let Some(updates) = updates else { return Ok(None) };
-    let mut checked = Vec::with_capacity(updates.len());
-    for (name, update) in updates {
-        let value = update.value.map(convert::value_in).transpose().map_err(errors::invalid)?;
-        let action = match update.action {
-            Some(api::AttributeAction::Add) => UpdateAction::Add,
-            Some(api::AttributeAction::Delete) => UpdateAction::Delete,
-            _ => UpdateAction::Put,
-        };
-        let update = AttributeUpdate { action, value };
-        update.check().map_err(errors::invalid)?;
-        checked.push((name, update));
-    }
-    Ok(Some(checked))
+pub fn report(
+    asked: Option<&api::ReturnConsumedCapacity>,
+    table: &Table,
+    written: &Written,
+) -> Option<api::ConsumedCapacity> {
+    capacity::report(asked, &table.record.name, &written.usage, Detail::None)
 }
 
 /// Put and delete can only give back what was there.
@@ -367,7 +234,7 @@ pub fn shows_item(asked: Option<&api::ReturnValuesOnConditionCheckFailure>) -> b
     asked == Some(&api::ReturnValuesOnConditionCheckFailure::AllOld)
 }
 
-fn require(guard: &Guard, old: Option<&Item>, show: bool) -> Result<()> {
+pub fn require(guard: &Guard, old: Option<&Item>, show: bool) -> Result<()> {
     let nothing = Item::new();
     if guard.holds(old.unwrap_or(&nothing)) {
         return Ok(());

@@ -39,10 +39,15 @@ mod tasks;
 mod throttle;
 mod tokens;
 mod transact;
+mod transact_get;
 mod ttl;
+mod update_item;
 mod update_rules;
 mod update_table;
 mod write;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -100,16 +105,17 @@ pub fn streams_service() -> Service {
 pub fn service() -> Service {
     let engine = Arc::new(Engine::default());
     let service = Service::new(&api::SERVICE)
+        .violations(errors::violations)
         .on::<api::GetItem>(self_judged, with!(engine, item::get))
         .on::<api::PutItem>(self_judged, with!(engine, item::put))
-        .on::<api::UpdateItem>(self_judged, with!(engine, item::update))
+        .on::<api::UpdateItem>(self_judged, with!(engine, update_item::update))
         .on::<api::DeleteItem>(self_judged, with!(engine, item::delete))
         .on::<api::Query>(self_judged, with!(engine, query::query))
         .on::<api::Scan>(self_judged, with!(engine, scan::scan))
         .on::<api::BatchGetItem>(self_judged, with!(engine, batch::get))
         .on::<api::BatchWriteItem>(self_judged, with!(engine, batch::write))
         .on::<api::TransactWriteItems>(self_judged, with!(engine, transact::write))
-        .on::<api::TransactGetItems>(self_judged, with!(engine, transact::get));
+        .on::<api::TransactGetItems>(self_judged, with!(engine, transact_get::get));
     let service = on_tables(service, &engine);
     let guard = Arc::clone(&engine);
     service

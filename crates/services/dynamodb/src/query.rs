@@ -85,8 +85,8 @@ pub async fn query(
     item::used(&engine, &ctx, &table, &usage, false);
     let asked = input.return_consumed_capacity.as_ref();
     Ok(api::QueryOutput {
-        count: i32::try_from(page.count).ok().map(Into::into),
-        scanned_count: i32::try_from(page.scanned).ok().map(Into::into),
+        count: i32::try_from(page.count).ok(),
+        scanned_count: i32::try_from(page.scanned).ok(),
         items: (!selected.count_only)
             .then(|| page.items.into_iter().map(convert::item_out).collect()),
         last_evaluated_key: page.last_key.map(convert::item_out),
@@ -106,15 +106,15 @@ fn touch(touched: &mut Touched, table: Option<&Table>, input: &api::QueryInput, 
             schema.hash.iter().any(|attribute| attribute.name == clause.attribute)
         });
         if hash && let Some(value) = clause.values.first() {
-            let text = convert::policy_text(&convert::value_out(value.clone()));
-            touched.leading_keys.extend(text);
+            touched.leading_keys.extend(convert::value_text(value));
         }
     }
+    touched.guard(&checked.filter);
     selection::touch(touched, input.select.as_ref(), checked.projection.as_ref());
 }
 
-/// Order of checks recorded: dynalite, query.
-fn check(input: &mut api::QueryInput) -> Result<Checked> {
+/// Which parameters may come together.
+fn check_present(input: &api::QueryInput) -> Result<()> {
     let only_legacy_keys =
         input.key_conditions.is_some() && input.key_condition_expression.is_none();
     Present {
@@ -133,6 +133,13 @@ fn check(input: &mut api::QueryInput) -> Result<Checked> {
         values: input.expression_attribute_values.is_some(),
     }
     .check()?;
+    let filters = input.query_filter.as_ref().map(std::collections::BTreeMap::len);
+    expressions::check_operator(input.conditional_operator.as_ref(), filters)
+}
+
+/// Order of checks recorded: dynalite, query.
+fn check(input: &mut api::QueryInput) -> Result<Checked> {
+    check_present(input)?;
     let any = expressions::is_or(input.conditional_operator.as_ref());
     let filter_clauses = expressions::clauses(input.query_filter.take())?;
     expressions::check_attributes_to_get(input.attributes_to_get.as_ref())?;

@@ -82,7 +82,7 @@ async fn adopt(ctx: &Ctx, name: &str, request: &ResourceRequest, error: Error) -
 async fn settle(ctx: &Ctx, name: &str, before: &Properties, after: &Properties) -> Result<()> {
     let changed = |key: &str| before.get(key) != after.get(key);
     if changed("TimeToLiveSpecification") {
-        set_ttl(ctx, name, properties::ttl(before)?, properties::ttl(after)?).await?;
+        set_ttl(ctx, name, properties::ttl(after)?).await?;
     }
     if changed("PointInTimeRecoverySpecification") {
         let off = api::PointInTimeRecoverySpecification::default();
@@ -99,16 +99,12 @@ async fn settle(ctx: &Ctx, name: &str, before: &Properties, after: &Properties) 
     Ok(())
 }
 
-async fn set_ttl(
-    ctx: &Ctx,
-    name: &str,
-    before: Option<(String, bool)>,
-    after: Option<(String, bool)>,
-) -> Result<()> {
-    let on = |setting: Option<(String, bool)>| {
-        setting.filter(|(_, enabled)| *enabled).map(|(attribute, _)| attribute)
-    };
-    let (before, after) = (on(before), on(after));
+/// Compared with what is there, not with the old template: the step may be a second try.
+async fn set_ttl(ctx: &Ctx, name: &str, after: Option<(String, bool)>) -> Result<()> {
+    let input = api::DescribeTimeToLiveInput { table_name: name.to_owned() };
+    let found = ctx.call::<api::DescribeTimeToLive>(input).await?.time_to_live_description;
+    let before = found.and_then(|found| found.attribute_name);
+    let after = after.filter(|(_, enabled)| *enabled).map(|(attribute, _)| attribute);
     if before == after {
         return Ok(());
     }

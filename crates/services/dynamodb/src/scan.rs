@@ -39,6 +39,7 @@ pub async fn scan(
         .open(&ctx, &target, |_| {
             let mut touched = Touched::default().consumed(input.return_consumed_capacity.as_ref());
             if let Ok(checked) = &checked {
+                touched.guard(&checked.filter);
                 selection::touch(&mut touched, input.select.as_ref(), checked.projection.as_ref());
             }
             let arn = match &input.index_name {
@@ -81,8 +82,8 @@ pub async fn scan(
     item::used(&engine, &ctx, &table, &usage, false);
     let asked = input.return_consumed_capacity.as_ref();
     Ok(api::ScanOutput {
-        count: i32::try_from(page.count).ok().map(Into::into),
-        scanned_count: i32::try_from(page.scanned).ok().map(Into::into),
+        count: i32::try_from(page.count).ok(),
+        scanned_count: i32::try_from(page.scanned).ok(),
         items: (!selected.count_only)
             .then(|| page.items.into_iter().map(convert::item_out).collect()),
         last_evaluated_key: page.last_key.map(convert::item_out),
@@ -106,6 +107,8 @@ fn check(input: &mut api::ScanInput) -> Result<Checked> {
         values: input.expression_attribute_values.is_some(),
     }
     .check()?;
+    let filters = input.scan_filter.as_ref().map(std::collections::BTreeMap::len);
+    expressions::check_operator(input.conditional_operator.as_ref(), filters)?;
     expressions::check_attributes_to_get(input.attributes_to_get.as_ref())?;
     let any = expressions::is_or(input.conditional_operator.as_ref());
     let filter_clauses = expressions::clauses(input.scan_filter.take())?;

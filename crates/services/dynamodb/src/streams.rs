@@ -127,6 +127,7 @@ fn position(sequence: &str) -> Option<Position> {
 async fn describe(ctx: Ctx, input: api::DescribeStreamInput) -> Result<api::DescribeStreamOutput> {
     let found = find(&ctx, &input.stream_arn).await?;
     let entry = &found.entry;
+    check_filter(input.shard_filter.as_ref())?;
     let children_only = input
         .shard_filter
         .as_ref()
@@ -167,6 +168,18 @@ async fn describe(ctx: Ctx, input: api::DescribeStreamInput) -> Result<api::Desc
             last_evaluated_shard_id: None,
         }),
     })
+}
+
+fn check_filter(filter: Option<&api::ShardFilter>) -> Result<()> {
+    let Some(filter) = filter else { return Ok(()) };
+    let missing = [
+        (filter.r#type.is_none(), "shardFilter.type"),
+        (filter.shard_id.is_none(), "shardFilter.shardId"),
+    ];
+    match missing.into_iter().find(|(missing, _)| *missing) {
+        Some((_, path)) => Err(errors::constraint(None, path, "Member must not be null")),
+        None => Ok(()),
+    }
 }
 
 fn view(view: ViewType) -> api::StreamViewType {
@@ -232,6 +245,16 @@ async fn get_iterator(
         return Err(errors::resource_not_found(format!(
             "Requested resource not found: Shard does not exist: {}",
             input.shard_id
+        )));
+    }
+    let named_in_vain = matches!(
+        input.shard_iterator_type,
+        api::ShardIteratorType::TrimHorizon | api::ShardIteratorType::Latest
+    );
+    if named_in_vain && input.sequence_number.is_some() {
+        return Err(errors::validation(format!(
+            "The SequenceNumber parameter must not be given when ShardIteratorType is {}",
+            input.shard_iterator_type.as_str()
         )));
     }
     let named = || {
@@ -306,8 +329,17 @@ async fn get_records(ctx: Ctx, input: api::GetRecordsInput) -> Result<api::GetRe
         ));
     }
     let found = find(&ctx, &iterator.arn).await?;
-    let limit = input.limit.and_then(|limit| usize::try_from(limit).ok());
-    let limit = limit.unwrap_or(RECORDS_MAX).min(RECORDS_MAX);
+    let limit = match input.limit.map(usize::try_from) {
+        None => RECORDS_MAX,
+        Some(Ok(limit)) if limit <= RECORDS_MAX => limit,
+        Some(_) => {
+            return Err(errors::constraint(
+                input.limit.map(|limit| limit.to_string()).as_deref(),
+                "limit",
+                "Member must have value less than or equal to 1000",
+            ));
+        }
+    };
     let mut after = iterator.after;
     let mut records = Vec::new();
     let page = page(&found, after, limit).await?;

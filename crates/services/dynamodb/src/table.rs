@@ -4,9 +4,7 @@
 //! every write checks the record's version in its own commit, so nobody writes by an old schema.
 
 use std::collections::HashMap;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::task::{Context, Waker};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use sereno_base::{AccountId, Arn, Region};
 use sereno_ddbexpr::{Item, Kind};
@@ -256,14 +254,14 @@ pub fn check_name(name: &str, path: &str, min: usize) -> Result<()> {
 /// What this process remembers: prepared tables, and changes of item counts not yet written.
 #[derive(Default)]
 pub struct Engine {
-    cache: RwLock<HashMap<(Scope, String), Cached>>,
+    cache: RwLock<HashMap<Scope, HashMap<String, Cached>>>,
     pub tallies: crate::tally::Tallies,
     pub throttle: crate::throttle::Throttle,
 }
 
 struct Cached {
     table: Arc<Table>,
-    watch: Mutex<Watch>,
+    watch: Watch,
 }
 
 impl Engine {
@@ -278,32 +276,37 @@ impl Engine {
         let watch = ctx.store().watch(std::slice::from_ref(&key));
         let found = TABLES.get_versioned(ctx.store(), scope, target.name.as_str()).await?;
         let Some((version, record)) = found else {
-            self.lock_write().remove(&(scope, target.name.clone()));
+            self.forget(target);
             return Ok(None);
         };
         let table = Arc::new(Table::prepare(record, version, scope, target.arn()));
-        let cached = Cached { table: Arc::clone(&table), watch: Mutex::new(watch) };
-        self.lock_write().insert((scope, target.name.clone()), cached);
+        let cached = Cached { table: Arc::clone(&table), watch };
+        self.lock_write().entry(scope).or_default().insert(target.name.clone(), cached);
         Ok(Some(table))
     }
 
     fn cached(&self, scope: Scope, name: &str) -> Option<Arc<Table>> {
-        // The key is borrowed in no form that a HashMap of pairs could look up; names are short.
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
-        let cached = cache.get(&(scope, name.to_owned()))?;
-        let mut watch = cached.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut context = Context::from_waker(Waker::noop());
-        let changed = Pin::new(&mut *watch).poll(&mut context).is_ready();
-        (!changed).then(|| Arc::clone(&cached.table))
+        let cached = cache.get(&scope)?.get(name)?;
+        (!cached.watch.is_woken()).then(|| Arc::clone(&cached.table))
     }
 
-    fn lock_write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<(Scope, String), Cached>> {
+    fn lock_write(
+        &self,
+    ) -> std::sync::RwLockWriteGuard<'_, HashMap<Scope, HashMap<String, Cached>>> {
         self.cache.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets a table that proved to be outdated.
     pub fn forget(&self, target: &Target) {
-        self.lock_write().remove(&(target.scope(), target.name.clone()));
+        let mut cache = self.lock_write();
+        let scope = target.scope();
+        if let Some(tables) = cache.get_mut(&scope) {
+            tables.remove(&target.name);
+            if tables.is_empty() {
+                cache.remove(&scope);
+            }
+        }
     }
 
     /// Loads a table and asks whether the caller may do what `access` says about it. The question

@@ -189,10 +189,10 @@ pub async fn delete(
             return Err(errors::table_not_found(&name));
         };
         if record.deletion_protection {
-            return Err(errors::validation(format!(
+            return Err(errors::validation(
                 "Resource cannot be deleted as it is currently protected against deletion. Disable \
-                 deletion protection first."
-            )));
+                 deletion protection first.",
+            ));
         }
         TABLES.delete(txn, scope, name.as_str());
         TTL_TABLES.delete(txn, scope_global(), &ttl_key(&ctx, &name));

@@ -17,12 +17,25 @@ const TAGS_MAX: usize = 50;
 pub fn checked(tags: Vec<api::Tag>) -> Result<BTreeMap<String, String>> {
     let mut all = BTreeMap::new();
     for tag in tags {
+        check_text(&tag.key)?;
+        check_text(&tag.value)?;
         if all.insert(tag.key.clone(), tag.value).is_some() {
             return Err(errors::parameters(format_args!("Duplicate tag key: {}", tag.key)));
         }
     }
     check_count(&all)?;
     Ok(all)
+}
+
+/// Letters, digits, space and a few signs (Alternator's suite on AWS, test_tag_forbidden_chars).
+fn check_text(text: &str) -> Result<()> {
+    let good = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
+    match text.chars().find(|c| !good(*c)) {
+        Some(c) => {
+            Err(errors::parameters(format_args!("A tag may not contain the character {c}: {text}")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_count(tags: &BTreeMap<String, String>) -> Result<()> {
@@ -34,8 +47,11 @@ fn check_count(tags: &BTreeMap<String, String>) -> Result<()> {
     Ok(())
 }
 
-/// Tags belong to tables; the ARN must be that of one. What is no ARN at all nobody may touch.
+/// Tags belong to tables; the ARN must be that of one. Half an ARN nobody may touch.
 fn target(ctx: &Ctx, action: &str, arn: &str) -> Result<Target> {
+    if !arn.starts_with("arn:") && !arn.contains(':') {
+        return Err(errors::parameters(format_args!("ARNs must start with 'arn:': {arn}")));
+    }
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let resource = parts.get(5).and_then(|resource| resource.split_once('/'));
     let whole = resource.is_some_and(|(kind, name)| !kind.is_empty() && !name.is_empty());

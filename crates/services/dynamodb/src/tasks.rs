@@ -79,12 +79,7 @@ pub fn backfill_task(engine: Arc<Engine>) -> TaskKind {
         let engine = Arc::clone(&engine);
         async move {
             let mut work = BackfillWork::decode(&task.payload)?;
-            loop {
-                match fill_piece(&engine, &ctx, &mut work).await? {
-                    Piece::More => {}
-                    Piece::Last => break,
-                }
-            }
+            while let Piece::More = fill_piece(&engine, &ctx, &mut work).await? {}
             Ok(Outcome::Done)
         }
     })
@@ -170,7 +165,8 @@ async fn finish(ctx: &Ctx, target: &Target, number: u32) -> Result<()> {
     .map(|_| ())
 }
 
-/// Deletes items whose time has come. DynamoDB does it within days; here it takes about a minute.
+/// Deletes items whose time has come. DynamoDB does it within days; here it takes
+/// seconds.
 pub fn expire_task(engine: Arc<Engine>) -> TaskKind {
     TaskKind::new("dynamodb.expire", move |ctx: Ctx, _| {
         let engine = Arc::clone(&engine);
@@ -195,7 +191,7 @@ pub fn expire_task(engine: Arc<Engine>) -> TaskKind {
             Ok(Outcome::Done)
         }
     })
-    .every(Duration::from_secs(30))
+    .every(Duration::from_secs(10))
 }
 
 /// Whether there may be more.

@@ -1,4 +1,4 @@
-//! TransactWriteItems and TransactGetItems.
+//! TransactWriteItems.
 //!
 //! Invariants: all reads of a transaction's commit are checked by version, so it is serialisable with
 //! every other write; a client token and its transaction are one commit, so a repeated request can
@@ -21,10 +21,11 @@ use crate::capacity::{self, Detail, Usage, write_units};
 use crate::convert::{self, Attributes};
 use crate::errors;
 use crate::expressions::{self, Guard, Names};
-use crate::item::{self, Edit};
+use crate::item;
 use crate::state::{TOKENS, TokenRecord};
 use crate::table::{Engine, Table, Target};
 use crate::tokens;
+use crate::update_item::Edit;
 use crate::update_rules;
 use crate::write::{self, Attempts, Change};
 
@@ -48,13 +49,20 @@ pub enum What {
     Check(Item),
 }
 
-impl Action {
-    fn named(&self) -> &Item {
-        match &self.what {
+impl What {
+    /// The whole item or its key.
+    pub fn named(&self) -> &Item {
+        match self {
             What::Put(item) | What::Delete(item) | What::Update(item, _) | What::Check(item) => {
                 item
             }
         }
+    }
+}
+
+impl Action {
+    fn named(&self) -> &Item {
+        self.what.named()
     }
 
     /// Against the table's schema.
@@ -79,7 +87,7 @@ impl Action {
             What::Put(item) => Ok(Some(item.clone())),
             What::Delete(_) => Ok(None),
             What::Check(_) => Ok(old.cloned()),
-            What::Update(key, edit) => update_rules::apply(table, edit, key, old).map(Some),
+            What::Update(key, edit) => update_rules::apply(table, edit, key, old),
         }
     }
 }
@@ -285,11 +293,11 @@ async fn decide_all(ctx: &Ctx, actions: &[Action], batch: &mut Batch) -> Result<
     if failed { Err(errors::cancelled(reasons)) } else { Ok(decided) }
 }
 
-fn reason_none() -> api::CancellationReason {
+pub fn reason_none() -> api::CancellationReason {
     api::CancellationReason { code: Some("None".to_owned()), ..Default::default() }
 }
 
-fn reason_of(error: &Error, item: Option<Item>) -> api::CancellationReason {
+pub fn reason_of(error: &Error, item: Option<Item>) -> api::CancellationReason {
     let code = match error.code() {
         "ConditionalCheckFailedException" => "ConditionalCheckFailed",
         _ => "ValidationError",
@@ -368,22 +376,8 @@ async fn check_action(
     build(engine, ctx, action, attributes, common).await
 }
 
-async fn build(
-    engine: &Engine,
-    ctx: &Ctx,
-    action: &'static str,
-    attributes: Attributes,
-    common: Common,
-) -> Result<Action> {
-    let target = Target::parse(ctx, &common.table_name)?;
-    let table = engine
-        .open(ctx, &target, |table| {
-            let mut touched =
-                Touched { enclosing: Some("TransactWriteItems"), ..Touched::default() };
-            touched.key(table, &attributes);
-            touched.access(action, target.arn())
-        })
-        .await?;
+/// One action's own parameters, checked.
+fn parse(action: &'static str, attributes: Attributes, common: Common) -> Result<(What, Guard)> {
     let item = convert::item_in(attributes).map_err(errors::invalid)?;
     let with = expressions::placeholders(common.names, common.values)?;
     let update = common
@@ -402,80 +396,43 @@ async fn build(
         ("dynamodb:DeleteItem", _) => What::Delete(item),
         _ => What::Check(item),
     };
+    Ok((what, guard))
+}
+
+async fn build(
+    engine: &Engine,
+    ctx: &Ctx,
+    action: &'static str,
+    attributes: Attributes,
+    common: Common,
+) -> Result<Action> {
+    let target = Target::parse(ctx, &common.table_name)?;
     let show_item = item::shows_item(common.show.as_ref());
+    let parsed = parse(action, attributes, common);
+    let table = open(engine, ctx, action, &target, parsed.as_ref().ok()).await?;
+    let (what, guard) = parsed?;
     Ok(Action { target, table, what, guard, show_item })
 }
 
-pub async fn get(
-    engine: Arc<Engine>,
-    ctx: Ctx,
-    input: api::TransactGetItemsInput,
-) -> Result<api::TransactGetItemsOutput> {
-    let mut gets = Vec::with_capacity(input.transact_items.len());
-    for api::TransactGetItem { get } in input.transact_items {
-        let target = Target::parse(&ctx, &get.table_name)?;
-        let table = engine
-            .open(&ctx, &target, |table| {
-                let mut touched =
-                    Touched { enclosing: Some("TransactGetItems"), ..Touched::default() };
-                touched.key(table, &get.key);
-                touched.access("dynamodb:GetItem", target.arn())
-            })
-            .await?;
-        let key = convert::item_in(get.key).map_err(errors::invalid)?;
-        let with = expressions::placeholders(get.expression_attribute_names, None)?;
-        let text = get.projection_expression.as_deref();
-        let projection = expressions::projection(text, None, &with)?;
-        with.check_all_used().map_err(errors::invalid)?;
-        gets.push((table, key, projection));
-    }
-    let mut reasons = Vec::with_capacity(gets.len());
-    let mut seen = BTreeSet::new();
-    let mut failed = false;
-    for (table, key, _) in &gets {
-        let table = table.as_ref().ok_or_else(errors::not_found)?;
-        match write::check_key(table, key) {
-            Ok(()) => reasons.push(reason_none()),
-            Err(error) => {
-                failed = true;
-                reasons.push(reason_of(&error, None));
+pub async fn open(
+    engine: &Engine,
+    ctx: &Ctx,
+    action: &'static str,
+    target: &Target,
+    parsed: Option<&(What, Guard)>,
+) -> Result<Option<Arc<Table>>> {
+    engine
+        .open(ctx, target, |table| {
+            let mut touched =
+                Touched { enclosing: Some("TransactWriteItems"), ..Touched::default() };
+            if let Some((what, guard)) = parsed {
+                touched.item(table, what.named());
+                if let What::Update(_, edit) = what {
+                    touched.edit(edit);
+                }
+                touched.guard(guard);
             }
-        }
-        if !seen.insert((table.arn.clone(), encode_item(key))) {
-            return Err(errors::validation(
-                "Transaction request cannot include multiple operations on one item",
-            ));
-        }
-    }
-    if failed {
-        return Err(errors::cancelled(reasons));
-    }
-    // One moment for all.
-    let snapshot = ctx.store().snapshot().await?;
-    let (mut responses, mut usages) = (Vec::with_capacity(gets.len()), Usages::new());
-    for (table, key, projection) in gets {
-        let table = table.ok_or_else(errors::not_found)?;
-        let stored = write::read(snapshot.as_ref(), &table.key(&key)?).await?;
-        let size = stored.as_ref().map_or(0, |stored| stored.item.size());
-        let halves = capacity::read_halves(size, capacity::Mode::Transactional);
-        let entry = usages
-            .entry(table.record.name.clone())
-            .or_insert_with(|| (table.clone(), Usage::default()));
-        entry.1.add(&Usage::of_table(halves as f64 / 2.0));
-        responses.push(api::ItemResponse {
-            item: stored.map(|stored| {
-                convert::item_out(expressions::project(projection.as_ref(), stored.item))
-            }),
-        });
-    }
-    let asked = input.return_consumed_capacity.as_ref();
-    let mut reports = Vec::new();
-    for (name, (table, usage)) in &usages {
-        item::used(&engine, &ctx, table, usage, false);
-        reports.extend(capacity::report(asked, name, usage, Detail::Read));
-    }
-    Ok(api::TransactGetItemsOutput {
-        responses: Some(responses),
-        consumed_capacity: (!reports.is_empty()).then_some(reports),
-    })
+            touched.access(action, target.arn())
+        })
+        .await
 }

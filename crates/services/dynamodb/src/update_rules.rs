@@ -5,8 +5,8 @@ use sereno_ddbexpr::{Item, Path};
 use sereno_kernel::Result;
 
 use crate::errors;
-use crate::item::Edit;
 use crate::table::Table;
+use crate::update_item::Edit;
 use crate::write::{check_index_keys, index_key_mismatch};
 
 /// What the expression alone shows.
@@ -81,9 +81,12 @@ pub fn check_nested_keys<'a>(table: &Table, paths: impl Iterator<Item = &'a Path
     Ok(())
 }
 
-/// The item after the update.
-pub fn apply(table: &Table, edit: &Edit, key: &Item, old: Option<&Item>) -> Result<Item> {
+/// The item after the update; nothing if there was none and the update makes none.
+pub fn apply(table: &Table, edit: &Edit, key: &Item, old: Option<&Item>) -> Result<Option<Item>> {
     let new = edit.apply(key, old)?;
+    if old.is_none() && !edit.creates() {
+        return Ok(None);
+    }
     // Values that were there before the index was may stay as they are.
     let before = |name: &str| old.and_then(|old| old.get(name));
     let changed: Item = new
@@ -103,5 +106,5 @@ pub fn apply(table: &Table, edit: &Edit, key: &Item, old: Option<&Item>) -> Resu
         }
     }
     check_index_keys(table, &changed)?;
-    Ok(new)
+    Ok(Some(new))
 }

@@ -1,0 +1,15 @@
+//! DynamoDB on a whole cloud: memory store, a clock that the test moves.
+
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod concurrency;
+mod house;
+mod indexes;
+mod items;
+mod reading;
+mod resources;
+mod streams;
+mod tables;
+mod time_to_live;
+mod transactions;
