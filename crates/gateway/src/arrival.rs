@@ -22,6 +22,8 @@ fn body_bytes_max(schema: &ServiceSchema) -> usize {
 pub fn origin(request: &HttpRequest, authority: Option<&str>, peer: SocketAddr) -> Origin {
     let host = request.header("host").or(authority).unwrap_or("localhost");
     let secure = request.header("x-forwarded-proto") == Some("https");
+    // An IPv4 client of a socket for both kinds is `::ffff:192.0.2.1`, which no policy's condition names.
+    let peer = peer.ip().to_canonical();
     let bare = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
@@ -29,10 +31,10 @@ pub fn origin(request: &HttpRequest, authority: Option<&str>, peer: SocketAddr) 
     Origin {
         endpoint: format!("{}://{host}", if secure { "https" } else { "http" }),
         host: bare.to_ascii_lowercase(),
-        source_ip: peer.ip().to_string(),
+        source_ip: peer.to_string(),
         user_agent: request.header("user-agent").unwrap_or_default().to_owned(),
         // What never leaves the machine cannot be read on the way: docs/decisions/0001-loopback-is-secure.md.
-        secure: peer.ip().is_loopback(),
+        secure: peer.is_loopback(),
         refusal: None,
     }
 }

@@ -32,11 +32,12 @@ impl ByteStream for Arriving {
     }
 }
 
-/// Takes a body from hyper; `length` is the Content-Length.
-pub fn incoming(body: Incoming, length: Option<u64>) -> Body {
+/// Takes a body from hyper. Its length is what hyper will deliver, whatever the headers say besides.
+pub fn incoming(body: Incoming) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
+    let length = body.size_hint().exact();
     Body::stream(Arriving(body), length)
 }
 
@@ -73,6 +74,15 @@ impl HttpBody for Leaving {
 pub const HASH_MISMATCH: &str =
     "The provided 'x-amz-content-sha256' header does not match what was computed.";
 
+/// A body that could not be taken: whoever reads it learns why, and nobody takes it for an empty one.
+pub struct Lost(pub io::ErrorKind);
+
+impl ByteStream for Lost {
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        Poll::Ready(Some(Err(self.0.into())))
+    }
+}
+
 /// Passes a body on and fails at its end unless it has the signed SHA-256.
 pub struct Hashed {
     inner: Body,
@@ -100,7 +110,6 @@ impl ByteStream for Hashed {
             None => {
                 let found = sereno_base::hex(&std::mem::take(&mut self.hash).finalize());
                 if found != self.expected {
-                    // Found once; the next poll finds an empty hash and must not succeed either.
                     return Poll::Ready(Some(Err(io::Error::new(
                         io::ErrorKind::InvalidData,
                         HASH_MISMATCH,

@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use sereno_wire::body::{HeaderName, HeaderValue};
+use sereno_wire::body::{HeaderMap, HeaderName, HeaderValue};
 use sereno_wire::{Body, ByteStream, Trailers};
 use sha2::{Digest, Sha256};
 
@@ -29,9 +29,29 @@ pub struct Chain {
     pub previous: String,
 }
 
+/// The names of the trailers that a request announces (`x-amz-trailer`).
+#[derive(Clone, Debug, Default)]
+pub struct Announced(Vec<String>);
+
+impl Announced {
+    /// For a request that may have trailers; `header` is the announcement, if there is one.
+    pub fn some(header: Option<&str>) -> Option<Announced> {
+        let names = header.unwrap_or_default().split(',').map(|n| n.trim().to_ascii_lowercase());
+        Some(Announced(names.filter(|name| !name.is_empty()).collect()))
+    }
+}
+
 enum State {
     Header,
-    Data { left: usize, signature: Option<String> },
+    /// A signed chunk, handed on whole.
+    Data {
+        left: usize,
+        signature: Option<String>,
+    },
+    /// The rest of an unsigned chunk, handed on as it comes: some clients send a whole object as one chunk.
+    Pieces {
+        left: usize,
+    },
     Trailers,
     End,
 }
@@ -43,7 +63,8 @@ pub struct Chunked {
     state: State,
     /// `None`: the chunks are unsigned.
     chain: Option<Chain>,
-    signed_trailers: bool,
+    /// `None`: there may be no trailers.
+    announced: Option<Announced>,
     trailers: Trailers,
     /// Decoded bytes still to come, as announced.
     left: Option<u64>,
@@ -54,7 +75,7 @@ impl Chunked {
     pub fn wrap(
         inner: Body,
         chain: Option<Chain>,
-        has_trailers: bool,
+        announced: Option<Announced>,
         decoded_length: Option<u64>,
     ) -> Body {
         let trailers = Trailers::default();
@@ -62,7 +83,7 @@ impl Chunked {
             inner,
             buffer: BytesMut::new(),
             state: State::Header,
-            signed_trailers: chain.is_some() && has_trailers,
+            announced,
             chain,
             trailers: Trailers::clone(&trailers),
             left: decoded_length,
@@ -92,6 +113,26 @@ impl Chunked {
                 self.count(data.len())?;
                 Ok(Some(Some(data)))
             }
+            State::Pieces { left: 0 } => {
+                if self.buffer.len() < 2 {
+                    return Ok(None);
+                }
+                if self.buffer.split_to(2) != b"\r\n"[..] {
+                    return Err(broken("a chunk does not end with a line break"));
+                }
+                self.state = State::Header;
+                Ok(Some(None))
+            }
+            State::Pieces { left } => {
+                let size = (*left).min(self.buffer.len());
+                if size == 0 {
+                    return Ok(None);
+                }
+                *left -= size;
+                let data = self.buffer.split_to(size).freeze();
+                self.count(size)?;
+                Ok(Some(Some(data)))
+            }
             State::Trailers => {
                 let Some(end) = trailers_end(&self.buffer)? else { return Ok(None) };
                 let text = self.buffer.split_to(end);
@@ -99,17 +140,22 @@ impl Chunked {
                 self.state = State::End;
                 Ok(Some(None))
             }
-            State::End => Ok(None),
+            // Some clients send one line break too many.
+            State::End if self.buffer.iter().all(|byte| matches!(byte, b'\r' | b'\n')) => {
+                self.buffer.clear();
+                Ok(None)
+            }
+            State::End => Err(broken("there is something behind the last chunk")),
         }
     }
 
     fn begin_chunk(&mut self, line: &str) -> io::Result<()> {
         let (size, extension) = line.split_once(';').unwrap_or((line, ""));
-        let size = usize::from_str_radix(size.trim(), 16)
-            .map_err(|_| broken("a chunk has no valid size"))?;
-        if size > CHUNK_BYTES_MAX {
-            return Err(broken("a chunk is too large"));
-        }
+        let size = size.trim();
+        let size = usize::from_str_radix(size, 16)
+            .ok()
+            .filter(|_| size.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .ok_or_else(|| broken("a chunk has no valid size"))?;
         let signature = extension.strip_prefix("chunk-signature=").map(str::to_owned);
         if size == 0 {
             self.verify_chunk(&Bytes::new(), signature.as_deref())?;
@@ -117,6 +163,10 @@ impl Chunked {
                 return Err(broken("fewer bytes than x-amz-decoded-content-length says"));
             }
             self.state = State::Trailers;
+        } else if self.chain.is_none() {
+            self.state = State::Pieces { left: size };
+        } else if size > CHUNK_BYTES_MAX {
+            return Err(broken("a chunk is too large"));
         } else {
             self.state = State::Data { left: size, signature };
         }
@@ -143,7 +193,7 @@ impl Chunked {
     }
 
     fn read_trailers(&mut self, text: &str) -> io::Result<()> {
-        let (mut signed, mut signature) = (String::new(), None);
+        let (mut signed, mut signature, mut found) = (String::new(), None, HeaderMap::new());
         for line in text.split("\r\n").flat_map(|line| line.split('\n')) {
             let Some((name, value)) = line.split_once(':') else { continue };
             let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
@@ -154,16 +204,23 @@ impl Chunked {
             signed.push_str(&format!("{name}:{value}\n"));
             let header = HeaderName::from_bytes(name.as_bytes()).ok();
             if let (Some(name), Ok(value)) = (header, HeaderValue::from_str(value)) {
-                let mut trailers = self.trailers.lock().unwrap_or_else(PoisonError::into_inner);
-                trailers.insert(name, value);
+                found.insert(name, value);
             }
         }
-        if let (true, Some(chain)) = (self.signed_trailers, &mut self.chain) {
+        let Some(Announced(names)) = &self.announced else {
+            // Nobody has signed them.
+            return if found.is_empty() { Ok(()) } else { Err(broken("trailers out of place")) };
+        };
+        if let Some(missing) = names.iter().find(|name| !found.contains_key(name.as_str())) {
+            return Err(broken(&format!("the trailer {missing} is missing")));
+        }
+        if let Some(chain) = &mut self.chain {
             let hash = sereno_base::hex(&Sha256::digest(signed.as_bytes()));
             let text =
                 format!("AWS4-HMAC-SHA256-TRAILER\n{}\n{}\n{hash}", chain.prefix, chain.previous);
             chain.advance(&text, signature.as_deref())?;
         }
+        *self.trailers.lock().unwrap_or_else(PoisonError::into_inner) = found;
         Ok(())
     }
 }
@@ -201,7 +258,7 @@ impl ByteStream for Chunked {
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None if matches!(self.state, State::End) => return Poll::Ready(None),
                 // The last line break may be missing behind the last chunk.
-                None if matches!(self.state, State::Trailers) && !self.signed_trailers => {
+                None if matches!(self.state, State::Trailers) => {
                     let text = std::mem::take(&mut self.buffer);
                     self.state = State::End;
                     if let Err(error) = self.read_trailers(&String::from_utf8_lossy(&text)) {
@@ -243,5 +300,177 @@ fn trailers_end(buffer: &BytesMut) -> io::Result<Option<usize>> {
 }
 
 fn broken(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("aws-chunked: {what}"))
+    io::Error::new(io::ErrorKind::UnexpectedEof, format!("aws-chunked: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::sigv4::Scope;
+
+    struct Pieces(VecDeque<Bytes>);
+
+    impl ByteStream for Pieces {
+        fn poll_next(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<io::Result<Bytes>>> {
+            Poll::Ready(self.0.pop_front().map(Ok))
+        }
+    }
+
+    fn pieces(parts: &[&[u8]]) -> Body {
+        let parts = parts.iter().map(|part| Bytes::copy_from_slice(part)).collect();
+        Body::stream(Pieces(parts), None)
+    }
+
+    /// The example of <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html>.
+    const SEED: &str = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
+    const SIGNATURES: [&str; 3] = [
+        "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
+        "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
+        "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9",
+    ];
+
+    fn chain() -> Chain {
+        let scope = Scope {
+            date: "20130524".to_owned(),
+            region: "us-east-1".to_owned(),
+            service: "s3".to_owned(),
+        };
+        Chain {
+            key: SigningKey::derive("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", &scope),
+            prefix: format!("20130524T000000Z\n{scope}"),
+            previous: SEED.to_owned(),
+        }
+    }
+
+    fn signed_example() -> Vec<u8> {
+        let mut text = String::new();
+        for (size, signature) in [65536, 1024, 0].into_iter().zip(SIGNATURES) {
+            let data = "a".repeat(size);
+            text.push_str(&format!("{size:x};chunk-signature={signature}\r\n{data}\r\n"));
+        }
+        text.into_bytes()
+    }
+
+    /// One chunk, and a trailer, signed as a client would.
+    fn with_signed_trailer() -> (String, String) {
+        let mut chain = chain();
+        let mut sign = |kind: &str, rest: &str| {
+            let text =
+                format!("AWS4-HMAC-SHA256-{kind}\n{}\n{}\n{rest}", chain.prefix, chain.previous);
+            chain.previous = sereno_base::hex(&hmac_sha256(chain.key.as_bytes(), text.as_bytes()));
+            chain.previous.clone()
+        };
+        let sha = |text: &str| sereno_base::hex(&Sha256::digest(text.as_bytes()));
+        let first = sign("PAYLOAD", &format!("{EMPTY_SHA256}\n{}", sha("hello")));
+        let last = sign("PAYLOAD", &format!("{EMPTY_SHA256}\n{EMPTY_SHA256}"));
+        let trailer = sign("TRAILER", &sha("x-amz-checksum-crc32:NhCmhg==\n"));
+        let body = format!(
+            "5;chunk-signature={first}\r\nhello\r\n0;chunk-signature={last}\r\n\
+             x-amz-checksum-crc32:NhCmhg==\r\n"
+        );
+        (body, format!("x-amz-trailer-signature:{trailer}\r\n\r\n"))
+    }
+
+    fn crc32() -> Option<Announced> {
+        Announced::some(Some("x-amz-checksum-crc32"))
+    }
+
+    async fn unsigned(text: &str, announced: Option<Announced>) -> io::Result<Bytes> {
+        Chunked::wrap(pieces(&[text.as_bytes()]), None, announced, Some(5)).collect(1 << 20).await
+    }
+
+    #[tokio::test]
+    async fn the_documented_example_holds() {
+        let text = signed_example();
+        let body = Chunked::wrap(pieces(&[&text]), Some(chain()), None, Some(66560));
+        assert_eq!(body.collect(1 << 20).await.unwrap(), "a".repeat(66560));
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_tampered_chunk_is_handed_on() {
+        let mut text = signed_example();
+        let second = 65536 + 100 + 86;
+        text[second] = b'b';
+        let mut body = Chunked::wrap(pieces(&[&text]), Some(chain()), None, Some(66560));
+        assert_eq!(body.next().await.unwrap().unwrap().len(), 65536);
+        let error = body.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert!(body.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn chunks_cannot_be_left_out_at_the_end() {
+        let text = signed_example();
+        let first = 65536 + 5 + 1 + 16 + 64 + 4;
+        let body = Chunked::wrap(pieces(&[&text[..first]]), Some(chain()), None, None);
+        assert!(body.collect(1 << 20).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn signed_trailers() {
+        let (body, signature) = with_signed_trailer();
+        let open = |text: String| {
+            Chunked::wrap(pieces(&[text.as_bytes()]), Some(chain()), crc32(), Some(5))
+        };
+        let good = open(format!("{body}{signature}"));
+        assert_eq!(good.clone().collect(100).await.unwrap(), "hello");
+        assert_eq!(good.trailer("x-amz-checksum-crc32").unwrap(), "NhCmhg==");
+
+        let changed = open(format!("{}{signature}", body.replace("NhCmhg", "AAAAAA")));
+        let error = changed.clone().collect(100).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(changed.trailer("x-amz-checksum-crc32"), None);
+        assert!(open(format!("{body}\r\n")).collect(100).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn any_split_of_the_input_gives_the_same_bytes() {
+        let (body, signature) = with_signed_trailer();
+        let signed = format!("{body}{signature}").into_bytes();
+        let plain = b"3\r\nhel\r\n2\r\nlo\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n".to_vec();
+        for (text, is_signed) in [(signed, true), (plain, false)] {
+            for size in 1..=text.len() {
+                let parts: Vec<&[u8]> = text.chunks(size).collect();
+                let chain = is_signed.then(chain);
+                let whole = Chunked::wrap(pieces(&parts), chain, crc32(), Some(5));
+                assert_eq!(whole.clone().collect(100).await.unwrap(), "hello", "by {size}");
+                assert_eq!(whole.trailer("x-amz-checksum-crc32").unwrap(), "NhCmhg==");
+            }
+            for at in 0..text.len() {
+                let (left, right) = text.split_at(at);
+                let whole =
+                    Chunked::wrap(pieces(&[left, right]), is_signed.then(chain), crc32(), Some(5));
+                assert_eq!(whole.collect(100).await.unwrap(), "hello", "at {at}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_well_formed_is_refused() {
+        let none = || Announced::some(None);
+        assert_eq!(unsigned("5\r\nhello\r\n0\r\n\r\n", none()).await.unwrap(), "hello");
+        assert_eq!(unsigned("5\r\nhello\r\n0\r\n", none()).await.unwrap(), "hello");
+        assert_eq!(unsigned("5\r\nhello\r\n0\r\n\r\n\r\n", none()).await.unwrap(), "hello");
+        for (text, announced) in [
+            ("4\r\nhell\r\n0\r\n\r\n", none()),
+            ("6\r\nhello!\r\n0\r\n\r\n", none()),
+            ("5\r\nhelloXX0\r\n\r\n", none()),
+            ("5\r\nhel", none()),
+            ("+5\r\nhello\r\n0\r\n\r\n", none()),
+            ("ffffffffffffffffff\r\nhello", none()),
+            ("ffffffffffffffff\r\nhello", none()),
+            ("\r\n", none()),
+            ("", none()),
+            ("5\r\nhello\r\n0\r\n\r\nmore", none()),
+            ("5\r\nhello\r\n0\r\n\r\n", crc32()),
+            ("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:A\r\n\r\n", None),
+        ] {
+            assert!(unsigned(text, announced).await.is_err(), "{text:?}");
+        }
+    }
 }

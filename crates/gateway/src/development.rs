@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use sereno_base::Timestamp;
 use sereno_kernel::Cloud;
 use sereno_wire::{Body, HttpRequest, HttpResponse};
 
 const BODY_BYTES_MAX: usize = 64 << 10;
+/// Years have four digits in all of AWS's formats.
+const NOW_MAX: Timestamp = Timestamp::from_secs(253_402_300_799);
 
 /// Answers the paths of this module; `None` for all others.
 pub async fn answer(
@@ -84,7 +87,12 @@ async fn clock(cloud: &Arc<Cloud>, body: Body) -> HttpResponse {
         let message = "Send {\"advance_s\": N}: time can only move forward.";
         return json_response(400, &json!({ "message": message }));
     };
-    cloud.clock().advance(Duration::from_secs(advance));
+    let by = Duration::from_secs(advance);
+    if cloud.clock().now().plus(by) > NOW_MAX {
+        let message = "The year must stay below 10000.";
+        return json_response(400, &json!({ "message": message }));
+    }
+    cloud.clock().advance(by);
     json_response(200, &json!({"now": cloud.clock().now().iso8601_millis()}))
 }
 

@@ -16,6 +16,18 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// API Gateway's limit for a payload, the largest that any caller of this port allows.
 const BODY_BYTES_MAX: usize = 10 << 20;
 
+/// Headers that frame one connection's messages; taken over from another connection they would lie (RFC 9110, 7.6.1).
+const OF_THE_CONNECTION: &[&str] = &[
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// Sends requests with hyper.
 #[derive(Default)]
 pub struct HyperClient;
@@ -55,6 +67,9 @@ async fn send(url: &str, request: HttpRequest) -> io::Result<HttpResponse> {
     *outgoing.uri_mut() =
         uri.path_and_query().map_or("/", |path| path.as_str()).parse().map_err(io::Error::other)?;
     *outgoing.headers_mut() = request.headers;
+    for name in OF_THE_CONNECTION {
+        outgoing.headers_mut().remove(*name);
+    }
     if !outgoing.headers().contains_key("host")
         && let Some(authority) = uri.authority()
         && let Ok(value) = authority.as_str().parse()

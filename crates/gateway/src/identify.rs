@@ -12,8 +12,8 @@ use sereno_kernel::{Caller, Cloud, Credential, CredentialError};
 use sereno_wire::{Body, HttpRequest, ServiceSchema};
 use sha2::{Digest, Sha256};
 
-use crate::body::Hashed;
-use crate::chunked::{Chain, Chunked};
+use crate::body::{HASH_MISMATCH, Hashed, Lost};
+use crate::chunked::{Announced, Chain, Chunked};
 use crate::presigned_v2::ClaimV2;
 use crate::refusal::Refusal;
 use crate::sigv4::{
@@ -126,11 +126,12 @@ impl Identifier {
             self.credential(&claim.access_key_id, claim.session_token.as_deref()).await?;
         let region = check_scope(&claim, service)?;
         self.check_time(&claim)?;
-        if !claim.signed_headers.iter().any(|name| name == "host") {
+        if !claim.signs("host") {
             let message =
                 "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.";
             return Err(Refusal::WrongScope(message.to_owned()));
         }
+        check_signed_headers(&claim, request, service)?;
         let signing_key = self.keys.get(&credential.secret_access_key, &claim.scope);
         Ok(Some(Claimed { claim, credential, region, signing_key }))
     }
@@ -155,9 +156,11 @@ impl Identifier {
     ) -> Result<(Caller, Region), Refusal> {
         let service = crate::arrival::scope_service(request).unwrap_or_default();
         let claimed = self.claim_for(request, &service).await?.ok_or(Refusal::Unsigned)?;
-        let body = crate::arrival::collect(request, crate::arrival::BODY_BYTES_MAX)
-            .await
-            .map_err(|_| Refusal::WrongPayloadHash)?;
+        let collected = crate::arrival::collect(request, crate::arrival::BODY_BYTES_MAX).await;
+        let body = collected.map_err(|error| {
+            request.body = Body::stream(Lost(error.kind()), None);
+            Refusal::WrongPayloadHash
+        })?;
         request.body = Body::Bytes(body.clone());
         let hash = sereno_base::hex(&Sha256::digest(&body));
         claimed.check(request, &hash, PathEncoding::Twice)?;
@@ -219,43 +222,84 @@ fn check_scope(claim: &Claim, service: &str) -> Result<Region, Refusal> {
     })
 }
 
+/// What a header asks for, its signer must have asked for: S3 refuses any other x-amz-* header, and for all services
+/// the headers that choose the operation and the identity count.
+fn check_signed_headers(
+    claim: &Claim,
+    request: &HttpRequest,
+    service: &str,
+) -> Result<(), Refusal> {
+    let presigned = claim.placement != Placement::Header;
+    for name in request.headers.keys().map(|name| name.as_str()) {
+        if !name.starts_with("x-amz-") || claim.signs(name) {
+            continue;
+        }
+        if service == "s3" {
+            // A presigned URL is signed before its body is known; `declared_hash` does not read it there either.
+            if presigned && name == "x-amz-content-sha256" {
+                continue;
+            }
+            return Err(Refusal::UnsignedHeaders);
+        }
+        if name == "x-amz-target" || name == "x-amz-security-token" {
+            return Err(Refusal::WrongScope(format!(
+                "'{name}' must be a 'SignedHeader' in the AWS Authorization."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A body that checks itself, while it is read, against what the request declares of it. Without a chain nothing can
+/// have been signed chunk by chunk.
+pub fn declared_body(
+    request: &HttpRequest,
+    body: Body,
+    chain: Option<Chain>,
+) -> Result<Body, Refusal> {
+    let decoded = request.header("x-amz-decoded-content-length").and_then(|v| v.parse().ok());
+    let trailer = request.header("x-amz-trailer");
+    let chunked = |chain, trailers| Chunked::wrap(body.clone(), chain, trailers, decoded);
+    Ok(match (request.header("x-amz-content-sha256"), chain) {
+        (None | Some(UNSIGNED_PAYLOAD), _) => body,
+        (Some("STREAMING-UNSIGNED-PAYLOAD-TRAILER"), _) => chunked(None, Announced::some(trailer)),
+        (Some("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), Some(chain)) => chunked(Some(chain), None),
+        (Some("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"), Some(chain)) => {
+            chunked(Some(chain), Announced::some(trailer))
+        }
+        (Some(hash), _) if is_hash(hash) => Hashed::wrap(body, hash),
+        _ => return Err(Refusal::WrongPayloadHash),
+    })
+}
+
 impl Claimed {
-    /// Checks the signature over a body that is all there.
-    pub fn verify_whole(
+    /// Checks the signature over a body that is all there, and answers it without its transfer encoding.
+    pub async fn verify_whole(
         &self,
         request: &HttpRequest,
         schema: &ServiceSchema,
-        body: &Bytes,
-    ) -> Result<(), Refusal> {
-        let hash = || sereno_base::hex(&Sha256::digest(body));
+        body: Bytes,
+    ) -> Result<Bytes, Refusal> {
         if encoding(schema) == PathEncoding::Twice {
-            return self.check(request, &hash(), PathEncoding::Twice);
+            let hash = sereno_base::hex(&Sha256::digest(&body));
+            self.check(request, &hash, PathEncoding::Twice)?;
+            return Ok(body);
         }
-        let declared = self.declared_hash(request);
-        self.check(request, &declared, PathEncoding::Once)?;
-        if is_hash(&declared) && declared != hash() {
-            return Err(Refusal::WrongPayloadHash);
-        }
-        Ok(())
+        let limit = body.len();
+        let body = self.verify_stream(request, Body::Bytes(body))?;
+        body.collect(limit).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => Refusal::WrongSignature,
+            _ if error.to_string() == HASH_MISMATCH => Refusal::WrongPayloadHash,
+            _ => Refusal::BrokenBody(error.to_string()),
+        })
     }
 
     /// Checks the signature over the headers and hands back a body that checks itself while it is read.
     pub fn verify_stream(&self, request: &HttpRequest, body: Body) -> Result<Body, Refusal> {
         let declared = self.declared_hash(request);
         self.check(request, &declared, PathEncoding::Once)?;
-        let decoded = request.header("x-amz-decoded-content-length").and_then(|v| v.parse().ok());
-        Ok(match declared.as_str() {
-            UNSIGNED_PAYLOAD => body,
-            "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => Chunked::wrap(body, None, true, decoded),
-            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => {
-                Chunked::wrap(body, Some(self.chain()), false, decoded)
-            }
-            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => {
-                Chunked::wrap(body, Some(self.chain()), true, decoded)
-            }
-            hash if is_hash(hash) => Hashed::wrap(body, hash),
-            _ => return Err(Refusal::WrongPayloadHash),
-        })
+        let chain = (self.claim.placement == Placement::Header).then(|| self.chain());
+        declared_body(request, body, chain)
     }
 
     fn chain(&self) -> Chain {
@@ -266,9 +310,11 @@ impl Claimed {
         }
     }
 
-    /// S3 signs what the client says of its body; a presigned URL says nothing of it.
+    /// S3 signs what the client says of its body; a presigned URL says nothing of it, unless it signs the header.
     fn declared_hash(&self, request: &HttpRequest) -> String {
-        match request.header("x-amz-content-sha256") {
+        let counts =
+            self.claim.placement == Placement::Header || self.claim.signs("x-amz-content-sha256");
+        match request.header("x-amz-content-sha256").filter(|_| counts) {
             Some(declared) => declared.to_owned(),
             None => UNSIGNED_PAYLOAD.to_owned(),
         }
@@ -298,3 +344,7 @@ fn is_hash(text: &str) -> bool {
 pub fn encoding(schema: &ServiceSchema) -> PathEncoding {
     if schema.signing_name == "s3" { PathEncoding::Once } else { PathEncoding::Twice }
 }
+
+#[cfg(test)]
+#[path = "identify_tests.rs"]
+mod tests;

@@ -23,7 +23,7 @@ use crate::answer::{self, Failed};
 use crate::arrival;
 use crate::body::{Leaving, incoming};
 use crate::development;
-use crate::identify::{Claimed, Identifier, RootKeys};
+use crate::identify::{Claimed, Identifier, RootKeys, declared_body};
 use crate::naming::{Directory, Named, bucket_of_host};
 use crate::refusal::Refusal;
 
@@ -52,15 +52,13 @@ impl Gateway {
         peer: SocketAddr,
     ) -> hyper::Response<Leaving> {
         let (head, body) = request.into_parts();
-        let length =
-            head.headers.get("content-length").and_then(|value| value.to_str().ok()?.parse().ok());
         let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
         let request = HttpRequest {
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             method: head.method,
             headers: head.headers,
-            body: incoming(body, length),
+            body: incoming(body),
         };
         let response = self.respond(request, authority.as_deref(), peer).await;
         let mut out = hyper::Response::new(Leaving(response.body));
@@ -182,6 +180,10 @@ impl Gateway {
             return Err(failed(answer::unserved(schema, route.target.name())));
         };
         let streams = sereno_wire::streams_input(operation);
+        // A body is held in memory only for whom the operation is open to.
+        if claimed.is_none() && !open_to_unsigned(schema, operation) {
+            return Err(refused(Refusal::Unsigned));
+        }
         let body = if streams {
             Bytes::new()
         } else {
@@ -189,8 +191,8 @@ impl Gateway {
         };
         let routed_path = std::mem::replace(&mut request.path, signed_path);
         let verified =
-            self.verify(schema, operation, claimed, bucket.as_deref(), &mut request, &body);
-        let (caller, region) = verified.await.map_err(refused)?;
+            self.verify(schema, operation, claimed, bucket.as_deref(), &mut request, body);
+        let (caller, region, body) = verified.await.map_err(refused)?;
         request.path = routed_path;
         service.check_body(&request, &body).map_err(failed)?;
 
@@ -215,28 +217,37 @@ impl Gateway {
         claimed: Option<Claimed>,
         bucket: Option<&str>,
         request: &mut HttpRequest,
-        body: &Bytes,
-    ) -> Result<(Caller, Option<Region>), Refusal> {
+        body: Bytes,
+    ) -> Result<(Caller, Option<Region>, Bytes), Refusal> {
+        let streams = sereno_wire::streams_input(operation);
         let Some(claimed) = claimed else {
-            if schema.name == "s3"
-                && let Some(caller) = self.identifier.presigned_v2(request, bucket).await?
-            {
-                return Ok((caller, None));
+            let signed = match schema.name {
+                "s3" => self.identifier.presigned_v2(request, bucket).await?,
+                _ => None,
+            };
+            if signed.is_none() && !open_to_unsigned(schema, operation) {
+                return Err(Refusal::Unsigned);
             }
-            // What anyone may do with S3 is for the bucket's policy to say.
-            if operation.unsigned || schema.name == "s3" {
-                return Ok((Caller::Anonymous, None));
+            if schema.name == "s3" && streams {
+                let stream = std::mem::take(&mut request.body);
+                request.body = declared_body(request, stream, None)?;
             }
-            return Err(Refusal::Unsigned);
+            return Ok((signed.unwrap_or(Caller::Anonymous), None, body));
         };
-        if sereno_wire::streams_input(operation) {
+        let body = if streams {
             let stream = std::mem::take(&mut request.body);
             request.body = claimed.verify_stream(request, stream)?;
+            body
         } else {
-            claimed.verify_whole(request, schema, body)?;
-        }
-        Ok((claimed.credential.caller, Some(claimed.region)))
+            claimed.verify_whole(request, schema, body).await?
+        };
+        Ok((claimed.credential.caller, Some(claimed.region), body))
     }
+}
+
+/// What anyone may do with S3 is for the bucket's policy to say.
+fn open_to_unsigned(schema: &ServiceSchema, operation: &OperationSchema) -> bool {
+    operation.unsigned || schema.name == "s3"
 }
 
 fn virtual_bucket(schema: &ServiceSchema, host: &str) -> Option<String> {

@@ -106,7 +106,9 @@ fn string_to_sign(request: &HttpRequest, bucket: Option<&str>, expires: Timestam
         .collect();
     let queried = request.query.split('&').filter_map(|pair| pair.split_once('='));
     for (name, value) in queried.filter(|(name, _)| name.starts_with("x-amz-")) {
-        amz.push((name.to_owned(), percent_decode(value).unwrap_or_default()));
+        // A line break would let one parameter pass for two.
+        let value = percent_decode(value).unwrap_or_default().replace(['\r', '\n'], " ");
+        amz.push((name.to_owned(), value));
     }
     amz.sort_unstable();
     for (name, value) in amz {
@@ -128,4 +130,68 @@ fn string_to_sign(request: &HttpRequest, bucket: Option<&str>, expires: Timestam
         text.push_str(&percent_decode(pair).unwrap_or_else(|| pair.to_owned()));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use sereno_wire::body::{HeaderValue, Method};
+
+    use super::*;
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+    /// The example of the page named above.
+    fn example() -> HttpRequest {
+        let mut request = HttpRequest::new(Method::GET, "/photos/puppy.jpg");
+        request.query = "AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D&Expires=1175139620".to_owned();
+        request
+    }
+
+    fn holds(request: &HttpRequest, bucket: Option<&str>) -> bool {
+        ClaimV2::read(&request.query).unwrap().matches(request, bucket, SECRET)
+    }
+
+    #[test]
+    fn the_documented_example_holds_in_both_address_forms() {
+        let mut request = example();
+        assert!(holds(&request, Some("johnsmith")));
+        assert!(!holds(&request, Some("other")));
+        request.path = "/johnsmith/photos/puppy.jpg".to_owned();
+        assert!(holds(&request, None));
+    }
+
+    #[test]
+    fn everything_that_counts_is_signed() {
+        let changes: [fn(&mut HttpRequest); 6] = [
+            |r| r.method = Method::DELETE,
+            |r| r.path.push('x'),
+            |r| r.query = r.query.replace("Expires=1", "Expires=2"),
+            |r| r.query.push_str("&acl"),
+            |r| r.query.push_str("&x-amz-acl=public-read"),
+            |r| drop(r.headers.insert("x-amz-acl", HeaderValue::from_static("public-read"))),
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            let mut request = example();
+            change(&mut request);
+            assert!(!holds(&request, Some("johnsmith")), "change {index}");
+        }
+    }
+
+    #[test]
+    fn parameters_cannot_be_joined_by_a_line_break() {
+        let mut two = example();
+        two.query.push_str("&x-amz-meta-a=1&x-amz-meta-b=2");
+        let mut one = example();
+        one.query.push_str("&x-amz-meta-a=1%0Ax-amz-meta-b:2");
+        let expires = Timestamp::from_secs(1);
+        assert_ne!(string_to_sign(&two, None, expires), string_to_sign(&one, None, expires));
+    }
+
+    #[test]
+    fn half_a_claim_is_none() {
+        for query in ["", "AWSAccessKeyId=A&Signature=B", "AWSAccessKeyId=A&Signature=B&Expires=x"]
+        {
+            assert!(ClaimV2::read(query).is_none(), "{query}");
+        }
+    }
 }

@@ -13,6 +13,8 @@ pub enum Refusal {
     Incomplete(String),
     /// A presigned URL with a wrong parameter; AWS's sentence.
     BadQuery(String),
+    /// Headers that S3 would obey but nobody signed.
+    UnsignedHeaders,
     UnknownKey,
     BadToken,
     ExpiredToken,
@@ -26,6 +28,8 @@ pub enum Refusal {
     PresignedExpired,
     /// The body is not the signed one.
     WrongPayloadHash,
+    /// The body is not encoded as its headers say.
+    BrokenBody(String),
     Unavailable(String),
 }
 
@@ -47,6 +51,7 @@ fn family(schema: &ServiceSchema) -> Family {
     }
 }
 
+const UNSIGNED_HEADERS: &str = "There were headers present in the request which were not signed";
 const INVALID_TOKEN: &str = "The security token included in the request is invalid.";
 const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature \
     you provided. Check your AWS Secret Access Key and signing method. Consult the service \
@@ -139,6 +144,8 @@ impl Refusal {
                 owned("The difference between the request time and the current time is too large."),
             ),
             Refusal::PresignedExpired => (403, "AccessDenied", owned("Request has expired")),
+            Refusal::UnsignedHeaders => (403, "AccessDenied", owned(UNSIGNED_HEADERS)),
+            Refusal::BrokenBody(message) => (400, "IncompleteBody", message),
             Refusal::WrongScope(message) => (400, "AuthorizationHeaderMalformed", message),
             Refusal::WrongPayloadHash => {
                 (400, "XAmzContentSHA256Mismatch", owned(crate::body::HASH_MISMATCH))
@@ -152,7 +159,8 @@ impl Refusal {
     /// For the services that have one code for all that is wrong with a signature.
     fn signature_sentence(self) -> String {
         match self {
-            Refusal::WrongScope(message) => message,
+            Refusal::WrongScope(message) | Refusal::BrokenBody(message) => message,
+            Refusal::UnsignedHeaders => UNSIGNED_HEADERS.to_owned(),
             Refusal::Skewed { signed, now } if signed < now => {
                 let limit = now.minus(super::identify::SKEW_MAX);
                 format!(

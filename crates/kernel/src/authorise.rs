@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use sereno_policy::{Context, Policies, Principal, PrincipalKind, Request, decide, denied};
+use sereno_policy::{
+    Context, Policies, Principal, PrincipalKind, Request, ResourceRule, decide, denied,
+};
 use sereno_wire::{Protocol, ServiceSchema};
 use sha2::Sha256;
 
@@ -21,6 +23,12 @@ pub(crate) async fn check(ctx: &Ctx, service: &Service, access: &Access) -> Resu
             return Err(missing_token(service.schema));
         }
         Mode::Authenticated => return Ok(()),
+        // Nothing was asked, so nothing can be allowed: `access.rs` has forgotten to say what it needs.
+        Mode::Policies if access.needs.is_empty() => {
+            return Err(Error::internal(
+                "an operation says neither what it needs nor who may call it",
+            ));
+        }
         Mode::Policies => {}
     }
     let mut identity = None;
@@ -49,6 +57,10 @@ async fn guard(ctx: &Ctx, service: &Service, need: &Need) -> Result<ResourceGuar
 
 fn is_owner(ctx: &Ctx, need: &Need, guard: &ResourceGuard) -> bool {
     let Caller::Root { account } = ctx.caller() else { return false };
+    // Who may assume a role is for its trust policy alone to say.
+    if guard.rule == ResourceRule::Trust {
+        return false;
+    }
     let named = need.resource.split(':').nth(4).filter(|text| !text.is_empty());
     match (guard.owner, named) {
         (Some(owner), _) => owner == *account,

@@ -58,9 +58,15 @@ impl Clock for SystemClock {
 
     fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.offset_ms.fetch_add(by, Ordering::Relaxed);
+        add(&self.offset_ms, by);
         self.moved.notify_waiters();
     }
+}
+
+/// Time never moves backwards, not even by running over.
+fn add(millis: &AtomicI64, by: i64) {
+    let _ =
+        millis.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_add(by)));
 }
 
 /// Stands still until it is moved.
@@ -94,7 +100,7 @@ impl Clock for ManualClock {
 
     fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.now_ms.fetch_add(by, Ordering::SeqCst);
+        add(&self.now_ms, by);
         self.moved.notify_waiters();
     }
 }

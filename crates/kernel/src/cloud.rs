@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -36,6 +37,8 @@ pub struct Cloud {
     pub(crate) account: AccountId,
     pub(crate) region: Region,
     pub(crate) meter: Meter,
+    /// Grows with every reset: recurring tasks must be planned anew.
+    pub(crate) resets: AtomicU64,
     audit: Vec<Arc<dyn AuditSink>>,
 }
 
@@ -142,6 +145,7 @@ impl Cloud {
             account: AccountId::DEFAULT,
             region: Region::US_EAST_1,
             meter: Meter::default(),
+            resets: AtomicU64::new(0),
             audit: Vec::new(),
         })
     }
@@ -191,6 +195,7 @@ impl Cloud {
     /// Forgets everything: development mode's reset. Work under way fails or is forgotten too.
     pub async fn reset(&self) -> Result<()> {
         self.store.clear().await?;
+        self.resets.fetch_add(1, Ordering::SeqCst);
         if let Some(sandbox) = &self.sandbox {
             sandbox.retire_all();
         }
@@ -239,11 +244,12 @@ impl Cloud {
         input: Box<dyn DynShape>,
     ) -> Result<Box<dyn DynShape>> {
         let started = Instant::now();
-        let access = operation.access(ctx, input.as_ref());
-        let outcome = match authorise::check(ctx, service, &access).await {
-            Ok(()) => contain_panics(operation.run(ctx.clone(), input)).await,
-            Err(denied) => Err(denied),
-        };
+        let outcome = contain_panics(async {
+            let access = operation.access(ctx, input.as_ref());
+            authorise::check(ctx, service, &access).await?;
+            operation.run(ctx.clone(), input).await
+        })
+        .await;
         let name = operation.schema().name;
         if let Err(error) = &outcome
             && let Some(context) = error.log_context()
@@ -284,8 +290,8 @@ impl Cloud {
     }
 }
 
-/// A handler that panics costs its own request an internal error, not the connection.
-async fn contain_panics<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+/// A handler that panics costs its own request an internal error, not the connection; a task its own try.
+pub(crate) async fn contain_panics<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let mut future = pin!(future);
     poll_fn(move |context| {
         catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))).unwrap_or_else(|panic| {

@@ -32,12 +32,17 @@ pub struct Meter {
 
 const HOUR_S: i64 = 3600;
 
+fn add_to(lines: &mut HashMap<Line, i64>, line: Line, quantity: i64) {
+    let sum = lines.entry(line).or_default();
+    *sum = sum.saturating_add(quantity);
+}
+
 impl Meter {
     pub(crate) fn add(&self, ctx: &Ctx, service: &'static str, what: &'static str, quantity: i64) {
         let hour = u64::try_from(ctx.now().secs() / HOUR_S).unwrap_or(0);
         let line = (ctx.account(), ctx.region(), hour, service, what);
         let mut lines = self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *lines.entry(line).or_default() += quantity;
+        add_to(&mut lines, line, quantity);
     }
 
     /// Adds what was counted to the store. What could not be written is kept for the next time.
@@ -58,7 +63,7 @@ impl Meter {
         if written.is_err() {
             let mut kept = self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             for (line, quantity) in lines {
-                *kept.entry(line).or_default() += quantity;
+                add_to(&mut kept, line, quantity);
             }
         }
         written.map(|_| ())

@@ -13,6 +13,8 @@
 //! ```
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use sereno_store::{Batch, Check, Key, Scope, StoreError, Table, Write, record};
 use tokio::sync::Notify;
 
 use crate::caller_record::CallerRecord;
+use crate::cloud::contain_panics;
 use crate::{BoxFuture, Caller, Cloud, Ctx, Result};
 
 record! {
@@ -161,13 +164,14 @@ impl Cloud {
             running: Mutex::new(HashSet::new()),
             finished: Notify::new(),
         });
-        runner.recover().await?;
+        runner.recover(self.exclusive_store).await?;
         Ok(tokio::spawn(async move { runner.run().await }))
     }
 }
 
 impl Runner {
-    async fn recover(&self) -> Result<()> {
+    /// Plans the recurring tasks that are not; `free`: and makes due what a dead process held.
+    async fn recover(&self, free: bool) -> Result<()> {
         let store = self.cloud.store();
         let now = self.cloud.clock().now();
         let mut planned = HashSet::new();
@@ -182,7 +186,7 @@ impl Runner {
             after = Some(last.clone());
             for (at, mut record) in page {
                 planned.insert(record.id.clone());
-                if self.cloud.exclusive_store && !record.holder.is_empty() {
+                if free && !record.holder.is_empty() {
                     record.holder.clear();
                     let mut batch = Batch::new();
                     TASKS.delete(&mut batch, SCOPE, at.as_str());
@@ -222,9 +226,17 @@ impl Runner {
 
     async fn run(self: Arc<Self>) {
         let partition = [Key { sort: Vec::new(), ..TASKS.key(SCOPE, "") }];
+        let mut resets = self.cloud.resets.load(Ordering::SeqCst);
         loop {
             let changed = self.cloud.store().watch(&partition);
             let finished = self.finished.notified();
+            let now_resets = self.cloud.resets.load(Ordering::SeqCst);
+            if now_resets != resets {
+                match self.recover(false).await {
+                    Ok(()) => resets = now_resets,
+                    Err(error) => eprintln!("tasks: cannot plan the recurring ones: {error}"),
+                }
+            }
             let next = match self.claim_due().await {
                 Ok(next) => next,
                 Err(error) => {
@@ -289,7 +301,7 @@ impl Runner {
         version: u64,
         mut record: TaskRecord,
     ) -> Result<(), StoreError> {
-        record.attempt += 1;
+        record.attempt = record.attempt.saturating_add(1);
         record.holder.clone_from(&self.name);
         let leased = key(self.cloud.clock().now().plus(kind.lease), &record.id);
         let mut batch = Batch::new();
@@ -326,7 +338,9 @@ impl Runner {
         at: &mut String,
         mut record: TaskRecord,
     ) -> Result<(), StoreError> {
-        let mut work = (kind.run)(self.ctx(&record), task(&record));
+        // A panic is an error like any other: the task is tried again, and its place here becomes free.
+        let (ctx, of) = (self.ctx(&record), task(&record));
+        let mut work = pin!(contain_panics(async { (kind.run)(ctx, of).await }));
         let outcome = loop {
             let renew = self.cloud.clock().now().plus(kind.lease / 2);
             tokio::select! {

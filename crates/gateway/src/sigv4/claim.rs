@@ -59,6 +59,11 @@ pub enum ClaimError {
 }
 
 impl Claim {
+    /// Whether a header, named in lower case, is among the signed ones.
+    pub fn signs(&self, header: &str) -> bool {
+        self.signed_headers.iter().any(|name| name == header)
+    }
+
     /// Reads the Authorization header or the X-Amz-* query parameters.
     pub fn read(request: &HttpRequest) -> Result<Claim, ClaimError> {
         match request.header("authorization") {
@@ -184,4 +189,76 @@ fn parse_credential(credential: &str) -> Option<(String, Scope)> {
     let scope =
         Scope { date: date.to_owned(), region: region.to_owned(), service: service.to_owned() };
     Some((key.to_owned(), scope))
+}
+
+#[cfg(test)]
+mod tests {
+    use sereno_wire::body::{HeaderValue, Method};
+
+    use super::*;
+
+    const GOOD: &str = "AWS4-HMAC-SHA256 Credential=AKID/20161201/us-east-1/s3/aws4_request, \
+        SignedHeaders=Host;x-amz-date, Signature=abc";
+
+    fn read(authorization: &str, date: Option<&'static str>) -> Result<Claim, ClaimError> {
+        let mut request = HttpRequest::new(Method::GET, "/");
+        request.headers.insert("authorization", HeaderValue::from_str(authorization).unwrap());
+        if let Some(date) = date {
+            request.headers.insert("x-amz-date", HeaderValue::from_static(date));
+        }
+        Claim::read(&request)
+    }
+
+    #[test]
+    fn headers() {
+        let claim = read(GOOD, Some("20161201T100000Z")).unwrap();
+        assert_eq!(claim.access_key_id, "AKID");
+        assert!(claim.signs("host") && claim.signs("x-amz-date") && !claim.signs("x-amz-acl"));
+        assert_eq!(claim.placement, Placement::Header);
+        let incomplete = |header: &str, date| {
+            assert!(matches!(read(header, date), Err(ClaimError::Incomplete(_))), "{header}");
+        };
+        incomplete(GOOD, None);
+        incomplete(GOOD, Some("2016"));
+        incomplete(GOOD, Some("20161301T100000Z"));
+        for broken in [
+            "",
+            "AWS AKID:signature",
+            "Bearer x",
+            "AWS4-HMAC-SHA256",
+            "AWS4-HMAC-SHA256 Credential=,SignedHeaders=,Signature=",
+            "AWS4-HMAC-SHA256 Credential=A/B/C/D/E/F, SignedHeaders=host, Signature=abc",
+            "AWS4-HMAC-SHA256 Credential=A/20161201/us-east-1/s3/aws4_request, Signature=abc",
+        ] {
+            incomplete(broken, Some("20161201T100000Z"));
+        }
+    }
+
+    #[test]
+    fn queries() {
+        let read = |query: &str| {
+            let mut request = HttpRequest::new(Method::GET, "/");
+            query.clone_into(&mut request.query);
+            Claim::read(&request)
+        };
+        let good = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKID%2F20161201%2Fus-east-1%2Fs3%2F\
+            aws4_request&X-Amz-Date=20161201T100000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&\
+            X-Amz-Signature=abc&X-Amz-Security-Token=to%2Bken";
+        let claim = read(good).unwrap();
+        assert_eq!(claim.session_token.as_deref(), Some("to+ken"));
+        assert_eq!(claim.placement, Placement::Query { expires: Duration::from_secs(60) });
+        assert_eq!(read("a=b"), Err(ClaimError::Missing));
+        for (from, to) in [
+            ("Expires=60", "Expires=604801"),
+            ("Expires=60", "Expires=-1"),
+            ("Expires=60", "Expires=99999999999999999999"),
+            ("Signature=abc", "Other=abc"),
+            ("SHA256", "SHA1"),
+            ("AKID%2F", ""),
+            ("20161201T100000Z", "%ff"),
+        ] {
+            let query = good.replacen(from, to, 1);
+            assert!(matches!(read(&query), Err(ClaimError::BadQuery(_))), "{query}");
+        }
+    }
 }

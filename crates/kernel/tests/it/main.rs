@@ -1,0 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
+mod authorise;
+mod calls;
+mod tasks;
