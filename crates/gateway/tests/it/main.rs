@@ -1,3 +1,4 @@
 //! The gateway from outside its modules.
+#![allow(clippy::unwrap_used)]
 
 mod sigv4_vectors;
