@@ -5,7 +5,7 @@
 //! validation that the embedded store does itself. A [`Batch`](sereno_store::Batch) is one
 //! statement, one round trip ([`write`]); a transaction is one on a connection of its own
 //! ([`store`]). Wake-ups travel by LISTEN/NOTIFY and, where that is missing or late, by polling
-//! ([`listener`]).
+//! ([`listener`]). Blobs are objects in an S3-compatible store ([`objects`]).
 //!
 //! Invariants: nothing is kept in this process but connections; no extension is used; a
 //! serialisation failure is a [`Conflict`](sereno_store::StoreError::Conflict), retried here where
@@ -13,9 +13,12 @@
 
 mod keys;
 mod listener;
+mod objects;
 mod pool;
 mod schema;
 mod store;
+mod transport;
 mod write;
 
+pub use objects::{Bucket, ObjectBlobs};
 pub use store::{Options, PostgresStore};

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // tests, and what they call
 
+mod objects;
 mod server;
 mod several;
 
