@@ -42,7 +42,7 @@ fn new(input: api::PutIntegrationInput) -> Result<IntegrationRecord> {
     let connection = input.connection_type.map(|t| t.to_string());
     Ok(IntegrationRecord {
         http_method: input.integration_http_method.filter(|_| kind != "MOCK"),
-        uri: input.uri,
+        uri: input.uri.filter(|_| kind != "MOCK"),
         connection_type: connection.or_else(|| http.then(|| "INTERNET".to_owned())),
         connection_id: input.connection_id,
         credentials: input.credentials,
@@ -109,17 +109,22 @@ fn check_uri(kind: &str, uri: &str) -> Result<()> {
         };
     }
     // arn:partition:apigateway:region:service:path|action/...
-    let parts: Vec<&str> = uri.splitn(6, ':').collect();
-    let [arn, _, service, _, target, rest] = parts[..] else {
-        return Err(bad_request("Invalid ARN specified in the request"));
-    };
-    if arn != "arn" || service != "apigateway" {
+    if !uri.starts_with("arn:") {
         return Err(bad_request("Invalid ARN specified in the request"));
     }
+    let parts: Vec<&str> = uri.splitn(6, ':').collect();
+    let (target, rest) = match parts[..] {
+        [_, _, "apigateway", _, target, rest] => (target, rest),
+        _ => ("", ""),
+    };
     if !rest.starts_with("path/") && !rest.starts_with("action/") {
         return Err(bad_request("AWS ARN for integration must contain path or action"));
     }
-    if kind == "AWS_PROXY" && !matches!(target, "lambda" | "firehose") {
+    let known = match target {
+        "lambda" => rest.contains("/functions/") && rest.ends_with("/invocations"),
+        other => other == "firehose" && rest.starts_with("action/"),
+    };
+    if kind == "AWS_PROXY" && !known {
         return Err(bad_request(
             "Integrations of type 'AWS_PROXY' currently only supports Lambda function and Firehose stream invocations.",
         ));

@@ -13,7 +13,8 @@ pub fn matches(binary_media_types: &[String], header: Option<&str>) -> bool {
     let Some(first) = header.and_then(|header| header.split(',').next()) else { return false };
     let Some((kind, subtype)) = bare(first).split_once('/') else { return false };
     binary_media_types.iter().filter_map(|known| bare(known).split_once('/')).any(|known| {
-        known.0.eq_ignore_ascii_case(kind)
+        known.0 != "*"
+            && known.0.eq_ignore_ascii_case(kind)
             && (known.1 == "*" || known.1.eq_ignore_ascii_case(subtype))
     })
 }
@@ -33,6 +34,7 @@ mod tests {
             ("x/test", false),
             ("audio/ogg", true),
             ("*/*", false),
+            ("*/test", false),
         ] {
             assert_eq!(matches(&known, Some(header)), expected, "{header}");
         }

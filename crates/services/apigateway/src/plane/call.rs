@@ -18,12 +18,20 @@ use crate::state::StageRecord;
 
 /// Headers of the connection and of ours, which no backend is shown.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html>
-const DROPPED: [&str; 6] = [
+const DROPPED: [&str; 14] = [
     "Connection",
     "Content-Length",
+    "Content-MD5",
+    "Expect",
     "Keep-Alive",
+    "Max-Forwards",
+    "Proxy-Authenticate",
+    "Server",
+    "TE",
+    "Trailer",
     "Transfer-Encoding",
     "Upgrade",
+    "WWW-Authenticate",
     "X-Amzn-Apigateway-Api-Id",
 ];
 

@@ -86,7 +86,8 @@ impl Plane {
         let path = if target.path.is_empty() { "/" } else { target.path };
         let place = Place {
             full_path: format!("/{}{path}", target.stage),
-            event_path: path.to_owned(),
+            // Recorded: `test_lambda_aws_proxy_integration`, slashes before the path.
+            event_path: format!("/{}", path.trim_start_matches('/')),
             path: path.to_owned(),
             domain: target.domain(&host),
         };
