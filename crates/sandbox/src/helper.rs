@@ -17,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
 use crate::message::{self, Fields, Message};
+use crate::network::Gate;
 
 /// How an instance ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Handles {
     pub memory_peak: Option<OwnedFd>,
     pub memory_statistics: Option<OwnedFd>,
     pub freezer: Option<Freezer>,
+    /// The sockets of its network, until they are served.
+    pub gate: Option<Gate>,
 }
 
 pub struct Freezer {
@@ -69,6 +72,8 @@ pub struct HelperCommand {
     pub program: PathBuf,
     pub work: PathBuf,
     pub runtime: PathBuf,
+    /// Local ports that the server answers on in instances' networks: numbers and commas.
+    pub ports: String,
     /// A folder of the machine's owner with AWS SDKs for functions (`nodejs/node_modules`, `python`).
     pub sdk: Option<PathBuf>,
 }
@@ -80,6 +85,7 @@ impl Helper {
             .arg("__jail")
             .arg(&command.work)
             .arg(&command.runtime)
+            .arg(&command.ports)
             .args(&command.sdk)
             // Its memory is copied into every instance's first process: nothing of ours belongs there.
             .env_clear()
@@ -111,6 +117,11 @@ impl Helper {
             let _ = tokio::task::spawn_blocking(move || child.wait()).await;
         });
         Ok(helper)
+    }
+
+    /// Have instances a network of their own here?
+    pub fn own_network(&self) -> bool {
+        self.greeting["network"][0].as_bool().unwrap_or_default()
     }
 
     pub fn is_alive(&self) -> bool {
@@ -264,8 +275,9 @@ fn handles(message: Message) -> io::Result<Handles> {
         (None, Some(file)) => Some(Freezer { file, words: false }),
         (None, None) => None,
     };
+    let gate = take("gate").zip(take("names")).map(|(tcp, names)| Gate { tcp, names });
     let memory_peak = take("peak");
-    Ok(Handles { pidfd, memory_peak, memory_statistics: take("statistics"), freezer })
+    Ok(Handles { pidfd, memory_peak, memory_statistics: take("statistics"), freezer, gate })
 }
 
 impl Handles {

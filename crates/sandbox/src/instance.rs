@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 use crate::frames::{self, Frame, FrameReader, Kind};
 use crate::helper::{End, Handles, Helper};
 use crate::journal::{Recorder, now_ms};
+use crate::network::Network;
 use crate::report::{Failure, Figures, Style};
 use crate::runtime_api::RuntimeApi;
 use crate::start::InitFailure;
@@ -50,6 +51,8 @@ pub struct Instance {
     pub handles: Handles,
     pub ended: oneshot::Receiver<End>,
     pub channel: Channel,
+    /// Its way out; ends with the instance.
+    pub _network: Option<Network>,
     /// The process's own standard output and error.
     pub output: Receiver,
     pub terms: Terms,

@@ -34,6 +34,9 @@ pub struct Journal {
 struct Waiting {
     events: Vec<LogEvent>,
     bytes: usize,
+    /// Time of the newest event. What comes later is not shown earlier: a record carries the runtime's own time, printed
+    /// lines carry ours, and the order in which they arrived is the true one.
+    newest_ms: i64,
     dropped: u64,
     delivering: bool,
 }
@@ -45,6 +48,8 @@ impl Journal {
 
     pub fn write(self: &Arc<Self>, timestamp_ms: i64, message: String) {
         let mut waiting = lock(&self.waiting);
+        let timestamp_ms = timestamp_ms.max(waiting.newest_ms);
+        waiting.newest_ms = timestamp_ms;
         for message in cut(message) {
             let bytes = message.len() + EVENT_OVERHEAD_BYTES;
             if waiting.bytes + bytes > WAITING_BYTES_MAX {
@@ -120,9 +125,7 @@ fn cut(message: String) -> Vec<String> {
     parts
 }
 
-fn batches(mut events: Vec<LogEvent>) -> Vec<Vec<LogEvent>> {
-    // The service wants them in order of time; records carry the runtime's own.
-    events.sort_by_key(|event| event.timestamp_ms);
+fn batches(events: Vec<LogEvent>) -> Vec<Vec<LogEvent>> {
     let mut all = Vec::new();
     let mut batch = Vec::new();
     let mut bytes = 0;

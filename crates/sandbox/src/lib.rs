@@ -24,6 +24,7 @@ mod interpreters;
 mod jail;
 mod journal;
 mod message;
+mod network;
 mod packages;
 mod plan;
 mod pool;

@@ -1,6 +1,7 @@
 //! The kernel's port: invocations find or make an instance, use it, and give it back.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,8 @@ pub struct Config {
     pub home: Option<PathBuf>,
     /// AWS SDKs that functions may use without bringing them: `nodejs/node_modules` and `python` in this folder.
     pub sdk: Option<PathBuf>,
+    /// The server's own address as functions name it: reachable from their networks, whatever else is not.
+    pub endpoint: Option<SocketAddr>,
     /// How long an instance waits for its next invocation.
     pub idle: Duration,
     /// Waiting Node.js workers per version, once it is used.
@@ -50,6 +53,7 @@ impl Config {
             search_path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
             home: None,
             sdk: None,
+            endpoint: None,
             idle: Duration::from_secs(600),
             generic_workers: 2,
         }

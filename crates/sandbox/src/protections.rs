@@ -66,13 +66,7 @@ pub async fn list(starter: &Arc<Starter>) -> Vec<Protection> {
         from("process limit", "processes"),
         from("CPU share", "cpu"),
         from("freezing of idle instances", "freezer"),
-        Protection {
-            name: "network",
-            holds: false,
-            detail:
-                "functions share the machine's network: other services on loopback can be reached"
-                    .to_owned(),
-        },
+        from("network", "network"),
     ]
 }
 

@@ -18,7 +18,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use sereno_kernel::sandbox::InvokeRequest;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -32,10 +32,11 @@ const FRAMES_WAITING_MAX: usize = 16;
 
 /// The server's side.
 pub struct RuntimeApi {
-    pub address: SocketAddr,
     offers: mpsc::Sender<Offer>,
     frames: mpsc::Receiver<Frame>,
-    listener: JoinHandle<()>,
+    conversation: Arc<Conversation>,
+    /// Where the machine's network is shared: who listens on a port of it.
+    listener: Option<JoinHandle<()>>,
 }
 
 struct Offer {
@@ -44,7 +45,8 @@ struct Offer {
     request_id: String,
 }
 
-struct Shared {
+/// What the runtime talks to.
+pub struct Conversation {
     offers: tokio::sync::Mutex<mpsc::Receiver<Offer>>,
     frames: mpsc::Sender<Frame>,
     state: Mutex<State>,
@@ -57,32 +59,35 @@ struct State {
 }
 
 impl RuntimeApi {
-    pub async fn listen() -> io::Result<RuntimeApi> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
+    pub fn new() -> RuntimeApi {
         let (offers, offered) = mpsc::channel(1);
         let (answered, frames) = mpsc::channel(FRAMES_WAITING_MAX);
-        let shared = Arc::new(Shared {
+        let conversation = Arc::new(Conversation {
             offers: tokio::sync::Mutex::new(offered),
             frames: answered,
             state: Mutex::default(),
         });
-        let listener = tokio::spawn(async move {
+        RuntimeApi { offers, frames, conversation, listener: None }
+    }
+
+    /// For an instance's own network, which leads connections here.
+    pub fn conversation(&self) -> Arc<Conversation> {
+        Arc::clone(&self.conversation)
+    }
+
+    /// On a port of the machine, for instances without a network of their own.
+    pub async fn listen(&mut self) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let conversation = self.conversation();
+        self.listener = Some(tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let _ = socket.set_nodelay(true);
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move {
-                    let service = service_fn(|request| {
-                        let shared = Arc::clone(&shared);
-                        async move { Ok::<_, Infallible>(shared.serve(request).await) }
-                    });
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(socket), service);
-                    let _ = connection.await;
-                });
+                let conversation = Arc::clone(&conversation);
+                tokio::spawn(async move { conversation.serve(socket).await });
             }
-        });
-        Ok(RuntimeApi { address, offers, frames, listener })
+        }));
+        Ok(address)
     }
 
     /// Has the next call of `invocation/next` answered with this event.
@@ -126,12 +131,25 @@ impl RuntimeApi {
 
 impl Drop for RuntimeApi {
     fn drop(&mut self) {
-        self.listener.abort();
+        if let Some(listener) = &self.listener {
+            listener.abort();
+        }
     }
 }
 
-impl Shared {
-    async fn serve(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+impl Conversation {
+    /// Serves one connection until it closes.
+    pub async fn serve(self: &Arc<Self>, socket: TcpStream) {
+        let service = service_fn(|request| {
+            let conversation = Arc::clone(self);
+            async move { Ok::<_, Infallible>(conversation.answer(request).await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(socket), service);
+        let _ = connection.await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path().to_owned();
         let Some(path) = path.strip_prefix(PREFIX) else {
             return refused(StatusCode::NOT_FOUND, "NotFound", "No such API");

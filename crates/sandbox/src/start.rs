@@ -25,7 +25,9 @@ use crate::frames::{self, FrameReader, Kind};
 use crate::helper::{Helper, HelperCommand, ZygoteState, lock};
 use crate::instance::{Channel, Event, Instance};
 use crate::interpreters::{Interpreter, Interpreters, Language, Wanted};
+use crate::jail::RUNTIME_API_PORT;
 use crate::journal::stream_name;
+use crate::network::{Network, Reach};
 use crate::packages::Packages;
 use crate::plan::{Plan, announce, missing_entry, prefixes};
 use crate::pool::{Generic, Pool};
@@ -105,12 +107,21 @@ impl Starter {
             program: self.config.helper.clone(),
             work: self.config.work.clone(),
             runtime,
+            ports: self.local_ports(),
             sdk: self.config.sdk.clone(),
         };
         let helper = Helper::start(&command).await?;
         self.pool.clear();
         *slot = Some(Arc::clone(&helper));
         Ok(helper)
+    }
+
+    /// Ports of an instance's own loopback that the server answers on.
+    fn local_ports(&self) -> String {
+        let endpoint = self.config.endpoint.filter(|address| address.ip().is_loopback());
+        let ports =
+            [RUNTIME_API_PORT, 53].into_iter().chain(endpoint.map(|address| address.port()));
+        ports.map(|port| port.to_string()).collect::<Vec<_>>().join(",")
     }
 
     /// Does what makes the next start of this runtime cheap.
@@ -190,7 +201,7 @@ impl Starter {
         let helper = self.helper().await.map_err(cannot)?;
         let stream = stream_name(&plan.function.version);
         if environment::needs_own_start(&plan.spec.environment) {
-            return self.exec(plan, &helper, stream).await.map_err(cannot);
+            return self.exec(plan, &helper, &stream).await.map_err(cannot);
         }
         if let Some(generic) = self.generic_for(plan) {
             match self.assign(plan, generic, &stream).await {
@@ -205,7 +216,7 @@ impl Starter {
                 Err(error) => eprintln!("sereno: a zygote could not fork: {error}"),
             }
         }
-        self.exec(plan, &helper, stream).await.map_err(cannot)
+        self.exec(plan, &helper, &stream).await.map_err(cannot)
     }
 
     async fn fork(
@@ -215,88 +226,76 @@ impl Starter {
         key: &str,
         stream: &str,
     ) -> io::Result<Instance> {
-        let pipes = Pipes::new()?;
         let mut order = plan.order(helper.next_number());
         order["fork"] = json!(key);
-        let settings = plan.settings(stream, None);
-        self.spawn(plan, helper, order, pipes, stream, Some(settings), None).await
+        let process = spawn(helper, order).await?;
+        self.settle(plan, process, stream, None).await
     }
 
     async fn exec(
         &self,
         plan: &Plan<'_>,
         helper: &Arc<Helper>,
-        stream: String,
+        stream: &str,
     ) -> io::Result<Instance> {
-        let pipes = Pipes::new()?;
         let mut order = plan.order(helper.next_number());
-        let api = match plan.language {
-            Language::Provided => Some(RuntimeApi::listen().await?),
-            _ => None,
+        let mut api = (plan.language == Language::Provided).then(RuntimeApi::new);
+        let address = match &mut api {
+            Some(api) if !helper.own_network() => Some(api.listen().await?.to_string()),
+            _ => runtime_api_address(helper),
         };
-        let address = api.as_ref().map(|api| api.address.to_string());
-        let variables = environment::variables(&plan.place(&stream, address.as_deref()));
+        let variables = environment::variables(&plan.place(stream, address.as_deref()));
         order["argv"] = json!(plan.arguments());
         order["env"] = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
         order["cwd"] = json!("/");
-        let settings = api.is_none().then(|| plan.settings(&stream, None));
-        self.spawn(plan, helper, order, pipes, &stream, settings, api).await
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one start, used here only")]
-    async fn spawn(
-        &self,
-        plan: &Plan<'_>,
-        helper: &Arc<Helper>,
-        order: Value,
-        pipes: Pipes,
-        stream: &str,
-        settings: Option<Value>,
-        api: Option<RuntimeApi>,
-    ) -> io::Result<Instance> {
-        let id = order["id"].as_u64().unwrap_or_default();
-        let (handles, ended) = helper.spawn(id, order, &pipes.theirs()).await?;
-        let (mut to, from, output) = pipes.ours()?;
-        if let Some(settings) = settings {
-            frames::send_settings(&mut to, settings.to_string().as_bytes()).await?;
-        }
-        let channel = match api {
-            Some(api) => Channel::Http(api),
-            None => Channel::Frames { to, from },
-        };
-        Ok(Instance {
-            id,
-            helper: Arc::clone(helper),
-            handles,
-            ended,
-            channel,
-            output,
-            terms: plan.terms(stream),
-            recorder: plan.recorder(stream),
-            init_us: None,
-            frozen: false,
-            heavy_modules: false,
-        })
+        let process = spawn(helper, order).await?;
+        self.settle(plan, process, stream, api).await
     }
 
     async fn assign(
         &self,
         plan: &Plan<'_>,
-        mut generic: Generic,
+        generic: Generic,
         stream: &str,
     ) -> io::Result<Instance> {
         let mut order = plan.order(generic.id);
         order["op"] = json!("assign");
         generic.helper.assign(generic.id, order).await?;
-        let settings = plan.settings(stream, None);
-        frames::send_settings(&mut generic.to, settings.to_string().as_bytes()).await?;
+        self.settle(plan, generic, stream, None).await
+    }
+
+    /// A process in its jail becomes this function's instance: network, settings, log.
+    async fn settle(
+        &self,
+        plan: &Plan<'_>,
+        mut process: Generic,
+        stream: &str,
+        api: Option<RuntimeApi>,
+    ) -> io::Result<Instance> {
+        let reach = Reach {
+            endpoint: self.config.endpoint,
+            internet: plan.spec.internet,
+            runtime_api: api.as_ref().map(RuntimeApi::conversation),
+        };
+        let gate = process.handles.gate.take();
+        let network = gate.map(|gate| Network::serve(gate, reach)).transpose()?;
+        let channel = match api {
+            Some(api) => Channel::Http(api),
+            None => {
+                let settings =
+                    plan.settings(stream, runtime_api_address(&process.helper).as_deref());
+                frames::send_settings(&mut process.to, settings.to_string().as_bytes()).await?;
+                Channel::Frames { to: process.to, from: process.from }
+            }
+        };
         Ok(Instance {
-            id: generic.id,
-            helper: generic.helper,
-            handles: generic.handles,
-            ended: generic.ended,
-            channel: Channel::Frames { to: generic.to, from: generic.from },
-            output: generic.output,
+            id: process.id,
+            helper: process.helper,
+            handles: process.handles,
+            ended: process.ended,
+            channel,
+            _network: network,
+            output: process.output,
             terms: plan.terms(stream),
             recorder: plan.recorder(stream),
             init_us: None,
@@ -373,17 +372,27 @@ impl Starter {
 
     async fn make_generic(&self, interpreter: &Interpreter) -> io::Result<Generic> {
         let helper = self.helper().await?;
-        let id = helper.next_number();
         let order = json!({
-            "op": "spawn", "id": id, "root": prefixes(interpreter), "cwd": "/",
+            "op": "spawn", "id": helper.next_number(), "root": prefixes(interpreter), "cwd": "/",
             "argv": [interpreter.executable, "/var/runtime/nodejs/bootstrap.js"],
             "env": ["PATH=/usr/bin:/bin", "LANG=en_US.UTF-8", "TZ=:UTC"],
         });
-        let pipes = Pipes::new()?;
-        let (handles, ended) = helper.spawn(id, order, &pipes.theirs()).await?;
-        let (to, from, output) = pipes.ours()?;
-        Ok(Generic { id, helper, handles, ended, to, from, output })
+        spawn(&helper, order).await
     }
+}
+
+/// Has the helper start a process in a new jail, and connects to it.
+async fn spawn(helper: &Arc<Helper>, order: Value) -> io::Result<Generic> {
+    let pipes = Pipes::new()?;
+    let id = order["id"].as_u64().unwrap_or_default();
+    let (handles, ended) = helper.spawn(id, order, &pipes.theirs()).await?;
+    let (to, from, output) = pipes.ours()?;
+    Ok(Generic { id, helper: Arc::clone(helper), handles, ended, to, from, output })
+}
+
+/// As AWS tells it, also to runtimes that do not need it. Where the machine's network is shared there is none.
+fn runtime_api_address(helper: &Helper) -> Option<String> {
+    helper.own_network().then(|| format!("127.0.0.1:{RUNTIME_API_PORT}"))
 }
 
 async fn wait_ready(instance: &mut Instance, deadline: Instant) -> Option<InitFailure> {

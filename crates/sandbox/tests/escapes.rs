@@ -180,6 +180,49 @@ async fn memory_and_processes_have_an_end() {
     assert_eq!(bench.result(&quick, "0").await, "fine");
 }
 
+/// A server on the machine's loopback that answers everything with its name.
+async fn service(name: &'static str) -> u16 {
+    use tokio::io::AsyncWriteExt;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(name.as_bytes()).await;
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_machine_s_loopback_is_another_one() {
+    let endpoint = service("endpoint").await;
+    let other = service("database").await;
+    let bench = Bench::at(endpoint);
+    let say = "def attempt():\n    s = socket.create_connection((given[0], given[1]), timeout=3)\n    return s.recv(100).decode()";
+    assert_eq!(outcome(&bench, say, &json!(["127.0.0.1", endpoint])).await, "endpoint");
+    assert_eq!(outcome(&bench, say, &json!(["127.0.0.1", other])).await, "ECONNREFUSED");
+    for address in ["169.254.169.254", "0.0.0.1"] {
+        let got = outcome(&bench, say, &json!([address, 80])).await;
+        assert!(
+            ["", "ECONNRESET", "EINVAL", "ENETUNREACH", "ECONNREFUSED"]
+                .contains(&got.as_str().unwrap()),
+            "{got}"
+        );
+    }
+    // What a function serves on its own loopback, no other function sees.
+    let listen = "def attempt():\n    s = socket.socket(); s.bind(('127.0.0.1', 8080)); s.listen(); globals()['kept'] = s\n    c = socket.create_connection(('127.0.0.1', 8080)); s.accept()[0].send(b'own'); return c.recv(10).decode()";
+    assert_eq!(outcome(&bench, listen, &json!(0)).await, "own");
+    assert_eq!(
+        outcome(&bench, listen, &json!(0)).await,
+        "own",
+        "the port is free in every instance"
+    );
+    assert_eq!(outcome(&bench, say, &json!(["127.0.0.1", 8080])).await, "ECONNREFUSED");
+    let gate = "def attempt():\n    s = socket.create_connection(('127.0.0.1', 61), timeout=3); s.send(b'x'); return s.recv(100).decode()";
+    let got = outcome(&bench, gate, &json!(0)).await;
+    assert!(["", "ECONNRESET"].contains(&got.as_str().unwrap()), "{got}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_function_leaves_running_ends_with_its_instance() {
     let bench = Bench::new();
@@ -200,7 +243,7 @@ async fn what_a_function_leaves_running_ends_with_its_instance() {
 
 /// How many processes of ours run `sleep 4321`.
 fn sleeps() -> usize {
-    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let all = std::fs::read_dir("/proc").expect("there is a /proc").flatten();
     let lines = all.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
     lines.filter(|line| line.starts_with(b"sleep\x004321\0")).count()
 }

@@ -35,7 +35,7 @@ pub async fn doctor(options: Options) -> Outcome {
     } else {
         line(false, client.endpoint(), "does not answer; start it with `sereno serve`");
     }
-    let sandbox = crate::serve::sandbox(&data)?;
+    let sandbox = crate::serve::sandbox(&data, None)?;
     println!("Runtimes");
     for (runtime, found) in sandbox.runtimes() {
         match found {

@@ -130,7 +130,7 @@ pub async fn serve(options: Options) -> Outcome {
         .server_key(server_key)
         .endpoint(endpoint.clone())
         .http(Arc::new(HyperClient))
-        .sandbox(Arc::new(sandbox(data.path())?))
+        .sandbox(Arc::new(sandbox(data.path(), Some(&endpoint))?))
         .exclusive_store();
     let cloud = services::register(builder, &store, server_key).build();
     cloud.start_tasks().await.map_err(|error| format!("cannot read the store: {error}"))?;
@@ -153,8 +153,9 @@ pub async fn serve(options: Options) -> Outcome {
     cloud.flush_meter().await.map_err(|error| error.to_string())
 }
 
-/// What runs functions, with its files in the data folder and the interpreters of this user's PATH.
-pub fn sandbox(data: &Path) -> Result<LocalSandbox, String> {
+/// What runs functions, with its files in the data folder and the interpreters of this user's PATH. `endpoint`: what their
+/// own networks lead to.
+pub fn sandbox(data: &Path, endpoint: Option<&str>) -> Result<LocalSandbox, String> {
     let program = std::env::current_exe()
         .map_err(|error| format!("cannot tell where this program is: {error}"))?;
     let mut config = sereno_sandbox::Config::new(data.join("sandbox"), program);
@@ -162,6 +163,8 @@ pub fn sandbox(data: &Path) -> Result<LocalSandbox, String> {
         config.search_path = path;
     }
     config.home = std::env::var_os("HOME").map(PathBuf::from);
+    let address = endpoint.and_then(|endpoint| endpoint.strip_prefix("http://"));
+    config.endpoint = address.and_then(|address| address.parse().ok());
     config.sdk = Some(data.join("sdk")).filter(|folder| folder.is_dir());
     Ok(LocalSandbox::new(config))
 }

@@ -21,6 +21,7 @@ use rustix::process::{
 use serde_json::{Value, json};
 
 use super::identity::Identity;
+use super::network;
 use crate::message::{self, Fields, Message};
 use crate::sys;
 
@@ -38,6 +39,8 @@ pub struct Init {
     pub root: OwnedFd,
     pub identity: Identity,
     pub filter: Vec<u8>,
+    /// Local ports that the server answers on; `None`: the machine's network is shared.
+    pub ports: Option<Vec<u16>>,
     /// Files of our control groups; writing `0` joins them.
     pub join: Vec<std::fs::File>,
 }
@@ -48,8 +51,10 @@ impl Init {
         let mut keep = vec![self.control.as_raw_fd(), self.root.as_raw_fd()];
         keep.extend(self.join.iter().map(AsRawFd::as_raw_fd));
         sys::close_all_except(&keep);
-        let outcome = self.prepare().and_then(|()| {
-            message::send(&self.control, &json!({"ready": true}), &[])?;
+        let outcome = self.prepare().and_then(|gate| {
+            let fds: Vec<BorrowedFd<'_>> = gate.iter().map(AsFd::as_fd).collect();
+            message::send(&self.control, &json!({"ready": true}), &fds)?;
+            drop(gate);
             self.serve()
         });
         if let Err(error) = outcome {
@@ -58,7 +63,8 @@ impl Init {
         sys::exit_now(0)
     }
 
-    fn prepare(&mut self) -> io::Result<()> {
+    /// Answers the sockets of its network.
+    fn prepare(&mut self) -> io::Result<Vec<OwnedFd>> {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         sys::block_child_signal();
         for mut group in std::mem::take(&mut self.join) {
@@ -77,7 +83,9 @@ impl Init {
         rustix::system::sethostname(b"sandbox")?;
         // The zygote's children must be able to join; what is in this memory came from the helper's executable only.
         set_dumpable_behavior(DumpableBehavior::Dumpable)?;
-        Ok(())
+        let Some(ports) = &self.ports else { return Ok(Vec::new()) };
+        let gate = network::set_up(ports).map_err(|error| said("its network", error))?;
+        Ok(vec![gate.tcp, gate.names])
     }
 
     fn enter_root(&self) -> io::Result<()> {

@@ -9,28 +9,31 @@
 mod cgroup;
 mod identity;
 mod init;
+mod machine;
+mod network;
 mod root;
 mod slot;
 mod zygote;
 
+pub(crate) use network::RUNTIME_API_PORT;
 pub(crate) use root::prefix_of;
 
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{WaitOptions, wait};
-use rustix::thread::UnshareFlags;
 use serde_json::{Value, json};
 
 use crate::message::{self, Fields, Message};
 use crate::sys;
-use cgroup::{Cgroup, Cgroups};
+use cgroup::Cgroup;
 use identity::Identity;
+use machine::{Machine, root_key};
 use root::Sources;
 use slot::{Parts, Runtime, Slot};
 use zygote::Zygote;
@@ -40,7 +43,7 @@ const SPARE_SLOTS: usize = 4;
 /// How long to look again for control groups whose processes were still ending.
 const SWEEP_EVERY_MS: i64 = 200;
 
-/// Entry of `sereno __jail <folder> <runtime folder> [<sdk folder>]`.
+/// Entry of `sereno __jail <folder> <runtime folder> <ports> [<sdk folder>]`.
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args().skip_while(|argument| argument != "__jail").skip(1);
     let (Some(work), Some(runtime)) = (arguments.next(), arguments.next()) else {
@@ -54,8 +57,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let sdk = arguments.next().map(PathBuf::from);
-    let sources = Sources { runtime: PathBuf::from(runtime), sdk };
+    let ports = arguments.next().unwrap_or_default();
+    let sources = Sources {
+        runtime: PathBuf::from(runtime),
+        ports: ports.split(',').filter_map(|port| port.parse().ok()).collect(),
+        sdk: arguments.next().map(PathBuf::from),
+    };
     match Helper::new(server, PathBuf::from(work), sources).and_then(Helper::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -67,54 +74,33 @@ pub fn main() -> ExitCode {
 
 struct Helper {
     server: OwnedFd,
-    work: PathBuf,
-    sources: Sources,
-    namespaces: i32,
-    root_user: bool,
-    cgroups: Cgroups,
-    filter: Vec<u8>,
-    /// Trees by the interpreters' folders in them.
-    roots: HashMap<String, PathBuf>,
+    machine: Machine,
     spare: Vec<Slot>,
     slots: HashMap<u64, Slot>,
     zygotes: HashMap<String, Zygote>,
     /// First processes told to end and not yet reaped: (pid, server's number, group).
     ending: Vec<(i32, Option<u64>, Cgroup)>,
     leftover: Vec<Cgroup>,
-    counter: u64,
 }
 
 impl Helper {
     fn new(server: OwnedFd, work: PathBuf, sources: Sources) -> io::Result<Helper> {
         sys::block_child_signal();
-        let root_user = rustix::process::geteuid().is_root();
-        // Before the user namespace: writing to control groups needs the ids of outside.
-        let cgroups = Cgroups::find(std::process::id());
-        enter_own_namespaces(root_user)?;
+        let mut machine = Machine::new(work, sources)?;
+        let spare = vec![machine.probe()?];
         Ok(Helper {
             server,
-            work,
-            sources,
-            namespaces: libc::CLONE_NEWUSER
-                | libc::CLONE_NEWPID
-                | libc::CLONE_NEWNS
-                | libc::CLONE_NEWIPC
-                | libc::CLONE_NEWUTS,
-            root_user,
-            cgroups,
-            filter: sys::filter_bytes(),
-            roots: HashMap::new(),
-            spare: Vec::new(),
+            machine,
+            spare,
             slots: HashMap::new(),
             zygotes: HashMap::new(),
             ending: Vec::new(),
             leftover: Vec::new(),
-            counter: 0,
         })
     }
 
     fn run(mut self) -> io::Result<()> {
-        self.greet()?;
+        message::send(&self.server, &self.machine.greeting(), &[])?;
         let signals = sys::signal_fd()?;
         let mut refill: Option<String> = None;
         loop {
@@ -148,25 +134,6 @@ impl Helper {
             }
             self.deliver_reports()?;
         }
-    }
-
-    /// Tells the server what holds here.
-    fn greet(&self) -> io::Result<()> {
-        let user = if self.root_user {
-            "own user namespace and own host ids for every instance"
-        } else {
-            "own user namespace; host id of the user that started the server"
-        };
-        let limits = |name| json!([self.cgroups.has(name), self.cgroups.detail(name)]);
-        let hello = json!({
-            "ev": "hello",
-            "user": [true, user],
-            "memory": limits("memory"),
-            "processes": limits("pids"),
-            "cpu": limits("cpu"),
-            "freezer": limits("freezer"),
-        });
-        message::send(&self.server, &hello, &[])
     }
 
     fn wait(&self, signals: &OwnedFd, wait_ms: Option<i64>) -> io::Result<Vec<Source>> {
@@ -213,7 +180,7 @@ impl Helper {
                 self.end(id);
                 Ok(())
             }
-            "warm" => self.root(&roots).map(drop),
+            "warm" => self.machine.root(&roots).map(drop),
             other => Err(io::Error::other(format!("unknown order {other}"))),
         };
         if let Err(error) = outcome {
@@ -229,7 +196,7 @@ impl Helper {
 
     fn spawn(&mut self, id: u64, order: &Value, fds: &[OwnedFd]) -> io::Result<()> {
         let roots = order.texts("root");
-        self.root(&roots)?;
+        self.machine.root(&roots)?;
         let mut slot = self.take_slot(&root_key(&roots))?;
         let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
         let started = (|| {
@@ -281,6 +248,10 @@ impl Helper {
         }
         let mut fds = vec![slot.pidfd.as_fd()];
         fds.extend(files.iter().map(AsFd::as_fd));
+        for (name, fd) in ["gate", "names"].iter().zip(&slot.gate) {
+            names.push(name);
+            fds.push(fd.as_fd());
+        }
         message::send(&self.server, &json!({"ev": "started", "id": id, "fds": names}), &fds)
     }
 
@@ -295,27 +266,15 @@ impl Helper {
         if self.zygotes.contains_key(&key) {
             return Ok(());
         }
-        let root = self.root(&order.texts("root"))?;
+        let root = self.machine.root(&order.texts("root"))?;
         let (uid, gid) = Identity::Shared.runtime_ids();
         let settings = json!({
-            "filter": sereno_base::hex(&self.filter), "uid": uid, "gid": gid, "set_ids": self.root_user,
-            "namespaces": self.namespaces, "settings": order["settings"],
+            "filter": sereno_base::hex(&self.machine.filter), "uid": uid, "gid": gid, "set_ids": self.machine.root_user,
+            "namespaces": self.machine.namespaces, "settings": order["settings"],
         });
         let zygote = Zygote::start(&root, order, &settings)?;
         self.zygotes.insert(key, zygote);
         Ok(())
-    }
-
-    fn root(&mut self, prefixes: &[String]) -> io::Result<PathBuf> {
-        let key = root_key(prefixes);
-        if let Some(path) = self.roots.get(&key) {
-            return Ok(path.clone());
-        }
-        let path = self.work.join(format!("root-{}", self.roots.len()));
-        fs::create_dir_all(&path)?;
-        root::build(&path, prefixes, &self.sources)?;
-        self.roots.insert(key, path.clone());
-        Ok(path)
     }
 
     fn take_slot(&mut self, key: &str) -> io::Result<Slot> {
@@ -326,7 +285,7 @@ impl Helper {
                 Err(_) => self.retire(slot, None),
             }
         }
-        let mut slot = self.make_slot(key)?;
+        let mut slot = self.machine.make_slot(key)?;
         if let Err(error) = slot.wait_ready() {
             self.retire(slot, None);
             return Err(error);
@@ -334,20 +293,12 @@ impl Helper {
         Ok(slot)
     }
 
-    fn make_slot(&mut self, key: &str) -> io::Result<Slot> {
-        let path = self.roots.get(key).ok_or_else(|| io::Error::other("no such tree"))?.clone();
-        self.counter += 1;
-        let identity = if self.root_user { Identity::own(self.counter) } else { Identity::Shared };
-        let cgroup = self.cgroups.create(&self.counter.to_string())?;
-        Slot::create(self.namespaces, identity, (key, &path), &self.filter, cgroup)
-    }
-
     /// Makes one more spare slot; false when there are enough or it cannot be done.
     fn refill(&mut self, key: &str) -> bool {
         if self.spare.iter().filter(|slot| slot.root == key).count() >= SPARE_SLOTS {
             return false;
         }
-        match self.make_slot(key) {
+        match self.machine.make_slot(key) {
             Ok(slot) => self.spare.push(slot),
             Err(error) => {
                 eprintln!("sereno: cannot prepare an instance: {error}");
@@ -464,7 +415,7 @@ impl Helper {
         // Zygotes end with their socket; then every child can be waited for.
         self.zygotes.clear();
         while let Ok(Some(_)) = wait(WaitOptions::empty()) {}
-        self.cgroups.remove_all();
+        self.machine.cgroups.remove_all();
         Ok(())
     }
 }
@@ -474,25 +425,4 @@ enum Source {
     Signals,
     Slot(u64),
     Zygote(String),
-}
-
-fn root_key(prefixes: &[String]) -> String {
-    prefixes.join(":")
-}
-
-/// An ordinary user becomes root of a user namespace of its own; everybody gets a mount namespace whose changes nobody
-/// else sees.
-fn enter_own_namespaces(root_user: bool) -> io::Result<()> {
-    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    if !root_user {
-        sys::unshare(UnshareFlags::NEWUSER)?;
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("0 {uid} 1\n"))?;
-        fs::write("/proc/self/gid_map", format!("0 {gid} 1\n"))?;
-    }
-    sys::unshare(UnshareFlags::NEWNS)?;
-    let private =
-        rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
-    rustix::mount::mount_change(Path::new("/"), private)?;
-    Ok(())
 }

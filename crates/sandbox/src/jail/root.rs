@@ -46,13 +46,21 @@ const USER_NAME: &str = "sbx_user1051";
 pub struct Sources {
     /// The bootstraps, seen as `/var/runtime`.
     pub runtime: PathBuf,
+    /// Local ports that the server answers on in an instance's network.
+    pub ports: Vec<u16>,
     /// AWS SDKs, seen as `/var/runtime/sdk`.
     pub sdk: Option<PathBuf>,
 }
 
 /// Builds the tree at `root` (an existing empty folder) inside the helper's own mount namespace.
 /// `prefixes`: interpreters outside `/usr`.
-pub fn build(root: &Path, prefixes: &[String], sources: &Sources) -> io::Result<()> {
+/// `own_network`: names are asked of the server, not of the host's name servers.
+pub fn build(
+    root: &Path,
+    prefixes: &[String],
+    sources: &Sources,
+    own_network: bool,
+) -> io::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     mount("sereno", root, "tmpfs", flags, Some(c"mode=755,size=4m"))?;
     for place in PLACES {
@@ -61,7 +69,7 @@ pub fn build(root: &Path, prefixes: &[String], sources: &Sources) -> io::Result<
     for name in SYSTEM {
         system_folder(root, name)?;
     }
-    etc(root)?;
+    etc(root, own_network)?;
     devices(root)?;
     for prefix in prefixes {
         bind(Path::new(prefix), &root.join(prefix.trim_start_matches('/')))?;
@@ -100,11 +108,13 @@ fn system_folder(root: &Path, name: &str) -> io::Result<()> {
     }
 }
 
-fn etc(root: &Path) -> io::Result<()> {
+fn etc(root: &Path, own_network: bool) -> io::Result<()> {
     let target = root.join("etc");
     for name in ETC {
         // Links (resolv.conf often is one, to /run) are followed here, because their targets are not in the tree.
-        if let Ok(source) = fs::canonicalize(Path::new("/etc").join(name)) {
+        if name == "resolv.conf" && own_network {
+            fs::write(target.join(name), "nameserver 127.0.0.1\n")?;
+        } else if let Ok(source) = fs::canonicalize(Path::new("/etc").join(name)) {
             bind(&source, &target.join(name))?;
         }
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::cgroup::{Cgroup, Limits};
 use super::identity::Identity;
 use super::init::Init;
-use crate::message::{self, Fields};
+use crate::message::{self, Fields, Message};
 use crate::sys::{self, Attributes, set_attributes};
 
 /// Far above anything seen; a first process that does not answer in this time is given up.
@@ -28,6 +28,8 @@ pub struct Slot {
     pub root: String,
     pub runtime: Runtime,
     ready: bool,
+    /// Its network's sockets, for the server.
+    pub gate: Vec<OwnedFd>,
     /// Its first process found it over its memory.
     pub over_memory: bool,
     /// Reports that came while an answer was awaited.
@@ -43,6 +45,17 @@ pub enum Runtime {
     /// Forked by a zygote; its number in the helper's namespace.
     Forked(i64),
     Ended,
+}
+
+/// What all instances of a kind have in common.
+pub struct Blueprint<'a> {
+    pub namespaces: i32,
+    pub identity: Identity,
+    /// Name and place of the read-only tree.
+    pub root: (&'a str, &'a Path),
+    pub filter: &'a [u8],
+    /// Local ports that the server answers on.
+    pub ports: &'a [u16],
 }
 
 /// What differs between instances.
@@ -67,13 +80,7 @@ impl Parts {
 
 impl Slot {
     /// Starts a first process in new namespaces; it goes on by itself until it is ready.
-    pub fn create(
-        namespaces: i32,
-        identity: Identity,
-        root: (&str, &Path),
-        filter: &[u8],
-        cgroup: Cgroup,
-    ) -> io::Result<Slot> {
+    pub fn create(blueprint: &Blueprint<'_>, cgroup: Cgroup) -> io::Result<Slot> {
         let (control, theirs) = message::pair()?;
         rustix::net::sockopt::set_socket_timeout(
             &control,
@@ -84,10 +91,17 @@ impl Slot {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_RECURSIVE;
-        let tree = open_tree(CWD, root.1, flags)?;
-        let Some(child) = sys::process_clone(namespaces)? else {
-            let init =
-                Init { join, control: theirs, root: tree, identity, filter: filter.to_vec() };
+        let tree = open_tree(CWD, blueprint.root.1, flags)?;
+        let Some(child) = sys::process_clone(blueprint.namespaces)? else {
+            let own_network = blueprint.namespaces & libc::CLONE_NEWNET != 0;
+            let init = Init {
+                join,
+                control: theirs,
+                root: tree,
+                identity: blueprint.identity,
+                filter: blueprint.filter.to_vec(),
+                ports: own_network.then(|| blueprint.ports.to_vec()),
+            };
             init.run()
         };
         let slot = Slot {
@@ -95,16 +109,17 @@ impl Slot {
             pidfd: child.pidfd,
             control,
             cgroup,
-            root: root.0.to_owned(),
+            root: blueprint.root.0.to_owned(),
             runtime: Runtime::None,
             ready: false,
+            gate: Vec::new(),
             over_memory: false,
             reports: Vec::new(),
         };
         drop(theirs);
         let set_up = slot.cgroup.add_rest(slot.pid).and_then(|()| {
-            if namespaces & libc::CLONE_NEWUSER != 0 {
-                identity.write_maps(slot.pid)?;
+            if blueprint.namespaces & libc::CLONE_NEWUSER != 0 {
+                blueprint.identity.write_maps(slot.pid)?;
             }
             message::send(&slot.control, &json!({"go": true}), &[])
         });
@@ -117,7 +132,7 @@ impl Slot {
 
     pub fn wait_ready(&mut self) -> io::Result<()> {
         if !self.ready {
-            self.answer()?;
+            self.gate = self.answer()?.fds;
             self.ready = true;
         }
         Ok(())
@@ -159,20 +174,19 @@ impl Slot {
 
     fn ask(&mut self, order: &Value, fds: &[BorrowedFd<'_>]) -> io::Result<Value> {
         message::send(&self.control, order, fds)?;
-        self.answer()
+        Ok(self.answer()?.body)
     }
 
-    fn answer(&mut self) -> io::Result<Value> {
+    fn answer(&mut self) -> io::Result<Message> {
         loop {
-            let message = message::receive(&self.control)?;
-            let body =
-                message.ok_or_else(|| io::Error::other("the instance's first process ended"))?.body;
-            if body.get("exited").is_some() {
-                self.reports.push(body);
-            } else if let Some(error) = body["error"].as_str() {
+            let message = message::receive(&self.control)?
+                .ok_or_else(|| io::Error::other("the instance's first process ended"))?;
+            if message.body.get("exited").is_some() {
+                self.reports.push(message.body);
+            } else if let Some(error) = message.body["error"].as_str() {
                 return Err(io::Error::other(error.to_owned()));
             } else {
-                return Ok(body);
+                return Ok(message);
             }
         }
     }

@@ -122,6 +122,11 @@ fn package(files: &[(String, String, u32)]) -> Package {
 
 impl Bench {
     pub fn new() -> Bench {
+        Bench::at(4566)
+    }
+
+    /// With the server's endpoint at this port.
+    pub fn at(port: u16) -> Bench {
         let mut name = [0u8; 6];
         getrandom::fill(&mut name).unwrap();
         let work = std::env::temp_dir().join(format!("sereno-sandbox-{}", sereno_base::hex(&name)));
@@ -129,6 +134,7 @@ impl Bench {
         let mut config = Config::new(work.clone(), env!("CARGO_BIN_EXE_sereno-jail").into());
         config.search_path = std::env::var("PATH").unwrap_or_default();
         config.home = std::env::var_os("HOME").map(PathBuf::from);
+        config.endpoint = Some(([127, 0, 0, 1], port).into());
         Bench { sandbox: LocalSandbox::new(config), work, logs: Arc::default() }
     }
 
