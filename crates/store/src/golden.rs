@@ -84,7 +84,8 @@ impl Golden {
             match old.as_deref() {
                 Some([key, record]) if !rewrite => {
                     assert_eq!(
-                        *key, line.key,
+                        *key,
+                        line.key.trim_end(),
                         "{}: keys of stored data would not be found",
                         line.name
                     );
