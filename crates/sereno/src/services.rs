@@ -17,7 +17,6 @@ pub fn register(cloud: CloudBuilder, store: &Arc<dyn Store>, server_key: [u8; 32
         .service(sereno_iam::service())
         .service(sereno_lambda::service())
         .service(sereno_logs::service())
-        .service(sereno_logs::service())
         .service(sereno_s3::service())
         .service(sereno_sts::service())
 }
