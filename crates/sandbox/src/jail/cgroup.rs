@@ -32,6 +32,15 @@ pub struct Cgroups {
     refused: Vec<(&'static str, String)>,
 }
 
+/// Who joins which groups.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Joining {
+    /// An instance's first process: never frozen, so that it can end the others whatever happens to the helper.
+    First,
+    Freezer,
+    Runtime,
+}
+
 /// The group of one instance.
 pub struct Cgroup {
     /// (controller, version, folder); with version 2 the folder repeats.
@@ -112,10 +121,28 @@ impl Cgroup {
 
     /// Files by which a process with one thread joins by itself: it writes `0` to each. That takes microseconds, where
     /// moving another process waits for every CPU (10 ms and more), which only version 1 allows to avoid.
-    pub fn join_files(&self) -> io::Result<Vec<fs::File>> {
-        let own = self.folders.iter().filter(|(_, version, _)| *version == Version::One);
+    pub fn join_files(&self, which: Joining) -> io::Result<Vec<fs::File>> {
+        let wanted = |name: &str| match which {
+            Joining::First => name != "freezer",
+            Joining::Freezer => name == "freezer",
+            Joining::Runtime => true,
+        };
+        let own = self
+            .folders
+            .iter()
+            .filter(|(name, version, _)| *version == Version::One && wanted(name));
         own.map(|(_, _, folder)| fs::OpenOptions::new().write(true).open(folder.join("tasks")))
             .collect()
+    }
+
+    /// For version 1 only, where a frozen process cannot even be killed.
+    pub fn thaw_file(&self) -> io::Result<Option<fs::File>> {
+        match self.find("freezer") {
+            Some((_, Version::One, folder)) => {
+                fs::OpenOptions::new().write(true).open(folder.join("freezer.state")).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Moves a process into the groups that it cannot join by itself.
@@ -305,7 +332,29 @@ fn sweep_dead(base: &Path) {
         let owner = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX));
         let Some(owner) = owner.and_then(|owner| owner.parse::<u32>().ok()) else { continue };
         if !Path::new(&format!("/proc/{owner}")).exists() {
+            end_all(&entry.path());
             sweep(&entry.path());
+        }
+    }
+}
+
+/// What a dead helper left frozen ends once it is thawed: it was killed already. What else is there is killed now.
+fn end_all(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for group in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        let members = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        for pid in members.lines().filter_map(|line| line.parse().ok()) {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        let _ = fs::write(group.join("freezer.state"), "THAWED");
+        let _ = fs::write(group.join("cgroup.freeze"), "0");
+        for _ in 0..50 {
+            if fs::remove_dir(&group).is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
         }
     }
 }

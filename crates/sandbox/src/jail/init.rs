@@ -15,8 +15,8 @@ use rustix::mount::{
     move_mount, unmount,
 };
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, WaitOptions, pivot_root, set_dumpable_behavior,
-    set_parent_process_death_signal, setrlimit, setsid, wait,
+    DumpableBehavior, Resource, Rlimit, WaitOptions, pivot_root, set_dumpable_behavior, setrlimit,
+    setsid, wait,
 };
 use serde_json::{Value, json};
 
@@ -43,13 +43,18 @@ pub struct Init {
     pub ports: Option<Vec<u16>>,
     /// Files of our control groups; writing `0` joins them.
     pub join: Vec<std::fs::File>,
+    /// The one that only what we start joins: the freezer, in which we must not be.
+    pub join_runtime: Vec<std::fs::File>,
+    /// Thaws the freezer: what is frozen could not even be killed.
+    pub thaw: Option<std::fs::File>,
 }
 
 impl Init {
     /// Runs until the helper goes or says so. Called in a new process in new namespaces.
     pub fn run(mut self) -> ! {
         let mut keep = vec![self.control.as_raw_fd(), self.root.as_raw_fd()];
-        keep.extend(self.join.iter().map(AsRawFd::as_raw_fd));
+        let groups = self.join.iter().chain(&self.join_runtime).chain(&self.thaw);
+        keep.extend(groups.map(AsRawFd::as_raw_fd));
         sys::close_all_except(&keep);
         let outcome = self.prepare().and_then(|gate| {
             let fds: Vec<BorrowedFd<'_>> = gate.iter().map(AsFd::as_fd).collect();
@@ -60,12 +65,16 @@ impl Init {
         if let Err(error) = outcome {
             let _ = message::send(&self.control, &json!({"error": error.to_string()}), &[]);
         }
+        // The helper is gone, or we are of no use: everything here ends with us.
+        if let Some(mut freezer) = self.thaw.take() {
+            let _ = io::Write::write_all(&mut freezer, b"THAWED");
+        }
         sys::exit_now(0)
     }
 
     /// Answers the sockets of its network.
     fn prepare(&mut self) -> io::Result<Vec<OwnedFd>> {
-        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The end of the helper is the end of its socket, which `serve` hears.
         sys::block_child_signal();
         for mut group in std::mem::take(&mut self.join) {
             io::Write::write_all(&mut group, b"0")
@@ -75,8 +84,6 @@ impl Init {
         message::receive(&self.control)?.ok_or_else(|| io::Error::other("the helper is gone"))?;
         if let Some((uid, gid)) = self.identity.init_ids() {
             sys::set_ids(uid, gid).map_err(|error| said("taking its user", error))?;
-            // Changing ids cleared it.
-            set_parent_process_death_signal(Some(Signal::KILL))?;
         }
         self.enter_root().map_err(|error| said("entering its root", error))?;
         close_inherited()?;
@@ -204,6 +211,9 @@ impl Init {
     fn become_runtime(&self, message: &Message) -> io::Error {
         let prepared = (|| {
             setsid()?;
+            for mut group in &self.join_runtime {
+                io::Write::write_all(&mut group, b"0")?;
+            }
             give_descriptors(&message.fds)?;
             sys::close_from(message.fds.len() as i32 + 2);
             sys::reset_signals();

@@ -31,7 +31,7 @@ use serde_json::{Value, json};
 
 use crate::message::{self, Fields, Message};
 use crate::sys;
-use cgroup::Cgroup;
+use cgroup::{Cgroup, Joining};
 use identity::Identity;
 use machine::{Machine, root_key};
 use root::Sources;
@@ -209,7 +209,7 @@ impl Helper {
                     let zygote = self.zygotes.get_mut(key).filter(|zygote| zygote.ready);
                     let zygote =
                         zygote.ok_or_else(|| io::Error::other("the zygote is not ready"))?;
-                    let join = slot.cgroup.join_files()?;
+                    let join = slot.cgroup.join_files(Joining::Runtime)?;
                     let mut fds = vec![slot.pidfd.as_fd()];
                     fds.extend(borrowed.iter().copied());
                     fds.extend(join.iter().map(AsFd::as_fd));

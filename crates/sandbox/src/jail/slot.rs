@@ -10,7 +10,7 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::process::{Signal, pidfd_send_signal};
 use serde_json::{Value, json};
 
-use super::cgroup::{Cgroup, Limits};
+use super::cgroup::{Cgroup, Joining, Limits};
 use super::identity::Identity;
 use super::init::Init;
 use crate::message::{self, Fields, Message};
@@ -87,7 +87,9 @@ impl Slot {
             rustix::net::sockopt::Timeout::Recv,
             Some(ANSWER_TIME_MAX),
         )?;
-        let join = cgroup.join_files()?;
+        let join = cgroup.join_files(Joining::First)?;
+        let join_runtime = cgroup.join_files(Joining::Freezer)?;
+        let thaw = cgroup.thaw_file()?;
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_RECURSIVE;
@@ -96,6 +98,8 @@ impl Slot {
             let own_network = blueprint.namespaces & libc::CLONE_NEWNET != 0;
             let init = Init {
                 join,
+                join_runtime,
+                thaw,
                 control: theirs,
                 root: tree,
                 identity: blueprint.identity,
