@@ -226,4 +226,7 @@ def open_self():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:
+        pass  # the helper is gone, and so is the reason to be here

@@ -14,7 +14,7 @@ use sereno_kernel::sandbox::{
     FunctionId, InvokeFailure, InvokeReply, InvokeRequest, Package, PackageError, PackageInfo,
     Protection, Sandbox, SpecSource,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::concurrency::{Concurrency, Full, Permit};
@@ -76,6 +76,9 @@ pub(crate) struct Inner {
     fleets: Mutex<HashMap<FunctionId, Arc<Fleet>>>,
     concurrency: Arc<Concurrency>,
     tending: AtomicBool,
+    /// The tender sleeps long, because all idle instances are frozen; `awake` cuts that short.
+    quiet: AtomicBool,
+    awake: Notify,
 }
 
 impl LocalSandbox {
@@ -86,6 +89,8 @@ impl LocalSandbox {
                 fleets: Mutex::default(),
                 concurrency: Arc::default(),
                 tending: AtomicBool::new(false),
+                quiet: AtomicBool::new(false),
+                awake: Notify::new(),
             }),
         }
     }
@@ -174,6 +179,9 @@ impl Inner {
 
     /// Freezes and ends idle instances, as long as there are any.
     fn tend(self: &Arc<Self>) {
+        if self.quiet.swap(false, Ordering::AcqRel) {
+            self.awake.notify_one();
+        }
         if self.tending.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -187,7 +195,10 @@ impl Inner {
                         return;
                     }
                     Some(true) => tokio::time::sleep(TEND_BUSY).await,
-                    Some(false) => tokio::time::sleep(TEND_QUIET).await,
+                    Some(false) => {
+                        inner.quiet.store(true, Ordering::Release);
+                        let _ = tokio::time::timeout(TEND_QUIET, inner.awake.notified()).await;
+                    }
                 }
             }
         });

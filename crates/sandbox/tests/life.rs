@@ -27,8 +27,8 @@ const COUNT: &str =
 
 /// Processes of this bench: its folder is in their command line, or in their helper's.
 fn processes(bench: &Bench) -> Vec<i32> {
-    let work = bench.work.to_str().unwrap().to_owned();
-    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let work = bench.work.to_str().expect("a plain path").to_owned();
+    let all = std::fs::read_dir("/proc").expect("there is a /proc").flatten();
     let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let line = |pid: i32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     numbers.filter(|pid| String::from_utf8_lossy(&line(*pid)).contains(&work)).collect()
@@ -46,7 +46,7 @@ fn helper(bench: &Bench) -> i32 {
 }
 
 fn children_of(pids: &[i32]) -> Vec<i32> {
-    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let all = std::fs::read_dir("/proc").expect("there is a /proc").flatten();
     let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     numbers.filter(|pid| pids.contains(&parent(*pid))).collect()
 }
