@@ -253,10 +253,12 @@ impl<'a> Scan<'a> {
                 if digits.is_empty() || !rest.is_empty() {
                     return None;
                 }
-                // Past 6 digits only "far too large" matters.
-                let size = digits.iter().fold(0i32, |sum, digit| {
-                    (sum.saturating_mul(10).saturating_add(i32::from(digit - b'0'))).min(1_000_000)
-                });
+                // An exponent of more than 64 bits is no number; past 6 digits only "far too
+                // large" matters (recorded: paritysuite, numberExponent).
+                let size = digits.iter().try_fold(0i64, |sum, digit| {
+                    sum.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
+                })?;
+                let size = size.min(1_000_000) as i32;
                 if down { -size } else { size }
             }
             Some(_) => return None,
@@ -269,7 +271,13 @@ impl<'a> Scan<'a> {
         let count = self.whole.len() + self.fraction.len();
         let leading = all().take_while(|digit| *digit == 0).count();
         if leading == count {
-            return Ok(Number::ZERO);
+            // Zero has the magnitude that it is written with (recorded: paritysuite,
+            // numberExponent).
+            return match self.exponent {
+                ..MAGNITUDE_MIN => Err(Invalid::new(UNDERFLOW)),
+                MAGNITUDE_MIN..=MAGNITUDE_MAX => Ok(Number::ZERO),
+                _ => Err(Invalid::new(OVERFLOW)),
+            };
         }
         let trailing = all().rev().take_while(|digit| *digit == 0).count();
         let significant = count - leading - trailing;

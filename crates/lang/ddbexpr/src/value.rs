@@ -222,15 +222,18 @@ pub fn duplicate<T: Ord>(set: &[T]) -> Option<&T> {
     sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
-/// One byte, one for each two digits (aligned on powers of 100), one more if negative.
-/// (dynalite measured it against AWS's 400 KB limit.)
+/// One byte, one for each two significant digits on either side of the point, one more if negative.
+/// (Measured against AWS's 400 KB limit: paritysuite's dynamodb-conformance, numberByteSize.)
 fn number_size(number: &Number) -> usize {
     if number.is_zero() {
         return 1;
     }
     let (digits, magnitude) = number.digits_and_magnitude();
-    let unaligned = digits % 2 == 0 && magnitude % 2 == 0;
-    1 + (digits as usize).div_ceil(2) + usize::from(unaligned) + usize::from(number.is_negative())
+    let whole = u32::try_from(magnitude + 1).unwrap_or(0).min(digits);
+    let fraction = digits - whole;
+    1 + whole.div_ceil(2) as usize
+        + fraction.div_ceil(2) as usize
+        + usize::from(number.is_negative())
 }
 
 /// Named values, sorted by name. An item and a map value are the same thing.

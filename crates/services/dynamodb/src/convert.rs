@@ -30,8 +30,12 @@ fn map_in(attributes: Attributes, depth: usize) -> Result<Item, Invalid> {
 }
 
 fn nested_in(attribute: AttributeValue, depth: usize) -> Result<Value, Invalid> {
-    if depth > limits::NESTING_MAX {
-        return Err(Invalid::new("Nesting Levels have exceeded supported limits"));
+    // The attribute itself is the first level (recorded: paritysuite, nestingDepth).
+    if depth >= limits::NESTING_MAX {
+        return Err(Invalid::new(
+            "Nesting Levels have exceeded supported limits: Attributes in the item have nested \
+             levels beyond supported limit",
+        ));
     }
     Ok(match attribute {
         AttributeValue::S(text) => Value::S(text),

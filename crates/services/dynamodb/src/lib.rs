@@ -23,6 +23,7 @@ mod keys;
 mod page;
 mod policy;
 mod query;
+mod query_rules;
 mod resource_properties;
 mod resources;
 mod scan;

@@ -17,19 +17,19 @@ use crate::expressions::{self, Guard, Present};
 use crate::item;
 use crate::keys;
 use crate::page::{Reading, Span};
+use crate::query_rules;
 use crate::selection::{self, Selection};
 use crate::table::{Engine, Index, KeySchema, Table, Target};
 use crate::update_rules;
-use crate::write;
 
 /// A query, checked as far as it can be without the table.
-struct Checked {
-    clauses: Vec<Clause>,
+pub struct Checked {
+    pub clauses: Vec<Clause>,
     filter: Guard,
     /// Which parameter the filter came in, for its errors.
     filter_word: &'static str,
     projection: Option<Projection>,
-    start: Option<Item>,
+    pub start: Option<Item>,
 }
 
 pub async fn query(
@@ -56,9 +56,9 @@ pub async fn query(
     let table = table.ok_or_else(errors::not_found)?;
     let index = selection::index(&table, input.index_name.as_deref(), input.consistent_read)?;
     let schema = index.map_or(&table.keys, |index| &index.keys);
-    check_start_length(&table, index, checked.start.as_ref())?;
-    check_conditions(schema, &checked)?;
-    check_start(&table, index, schema, &checked)?;
+    query_rules::check_start_length(&table, index, checked.start.as_ref())?;
+    query_rules::check_conditions(schema, &checked)?;
+    query_rules::check_start(&table, index, schema, &checked)?;
     if let Some(projection) = &checked.projection {
         update_rules::check_nested_keys(&table, projection.paths().iter())?;
     }
@@ -187,7 +187,13 @@ fn check(input: &mut api::QueryInput) -> Result<Checked> {
             clauses.iter().try_for_each(legacy::check_clause).map_err(errors::invalid)?;
             clauses
         }
-        None => expressions::clauses(input.key_conditions.take())?.unwrap_or_default(),
+        None => {
+            let clauses = expressions::clauses(input.key_conditions.take())?.unwrap_or_default();
+            if clauses.is_empty() || clauses.len() > 2 {
+                return Err(errors::validation("Conditions can be of length 1 or 2 only"));
+            }
+            clauses
+        }
     };
     let filter_word = if filter_clauses.is_some() { "QueryFilter" } else { "Filter Expression" };
     Ok(Checked {
@@ -197,123 +203,6 @@ fn check(input: &mut api::QueryInput) -> Result<Checked> {
         projection,
         start,
     })
-}
-
-fn check_start_length(table: &Table, index: Option<&Index>, start: Option<&Item>) -> Result<()> {
-    match start {
-        Some(start) if start.len() != selection::start_names(table, index).len() => {
-            Err(errors::validation("The provided starting key is invalid"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_conditions(schema: &KeySchema, checked: &Checked) -> Result<()> {
-    let clauses = &checked.clauses;
-    if clauses.len() > schema.len().max(2) {
-        return Err(errors::validation("Conditions can be of length 1 or 2 only"));
-    }
-    for (at, attribute) in schema.attributes().enumerate() {
-        let hash = at < schema.hash.len();
-        if let Some(start) = &checked.start {
-            match start.get(&attribute.name) {
-                None => return Err(errors::validation("The provided starting key is invalid")),
-                Some(value) if value.kind() != attribute.kind => {
-                    return Err(write::schema_mismatch());
-                }
-                Some(value) => write::check_key_size(value, hash)?,
-            }
-        }
-        if hash && schema.len() == 1 && clauses.len() > 1 {
-            return Err(errors::validation("Query key condition not supported"));
-        }
-        let found = clauses.iter().find(|clause| clause.attribute == attribute.name);
-        let Some(clause) = found else {
-            // A later sort key may only be compared if the earlier ones are.
-            let rest = schema
-                .attributes()
-                .skip(at + 1)
-                .any(|later| clauses.iter().any(|clause| clause.attribute == later.name));
-            if hash || rest || clauses.len() > at {
-                return Err(errors::validation(format!(
-                    "Query condition missed key schema element: {}",
-                    attribute.name
-                )));
-            }
-            continue;
-        };
-        if !clause.operator.is_indexable() {
-            return Err(errors::validation(
-                "Attempted conditional constraint is not an indexable operation",
-            ));
-        }
-        if clause.values.iter().any(|value| value.kind() != attribute.kind) {
-            return Err(errors::parameters("Condition parameter type does not match schema type"));
-        }
-        let last = schema
-            .attributes()
-            .skip(at + 1)
-            .all(|later| clauses.iter().all(|clause| clause.attribute != later.name));
-        if clause.operator != Operator::Eq && (hash || !last) {
-            return Err(errors::validation("Query key condition not supported"));
-        }
-        if clause.values.iter().any(is_empty_text) && (hash || clause.operator != Operator::Eq) {
-            let what = if matches!(clause.values.first(), Some(Value::S(_))) {
-                "string"
-            } else {
-                "binary"
-            };
-            if hash {
-                return Err(errors::validation(format!(
-                    "One or more parameter values are not valid. The AttributeValue for a key \
-                     attribute cannot contain an empty {what} value. Key: {}",
-                    attribute.name
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn is_empty_text(value: &Value) -> bool {
-    matches!(value, Value::S(text) if text.is_empty())
-        || matches!(value, Value::B(bytes) if bytes.is_empty())
-}
-
-fn check_start(
-    table: &Table,
-    index: Option<&Index>,
-    schema: &KeySchema,
-    checked: &Checked,
-) -> Result<()> {
-    let Some(start) = &checked.start else { return Ok(()) };
-    selection::check_start_in_table(table, start)?;
-    let clause = |name: &str| checked.clauses.iter().find(|clause| clause.attribute == name);
-    let same_partition = schema.hash.iter().all(|attribute| {
-        clause(&attribute.name).is_some_and(|clause| clause.accepts(start.get(&attribute.name)))
-    });
-    let ranged: Vec<&Clause> =
-        schema.range.iter().filter_map(|attribute| clause(&attribute.name)).collect();
-    if ranged.is_empty() {
-        if !same_partition {
-            return Err(errors::validation(
-                "The provided starting key is outside query boundaries based on provided conditions",
-            ));
-        }
-        return Ok(());
-    }
-    if !ranged.iter().all(|clause| clause.holds(start)) {
-        return Err(errors::validation(
-            "The provided starting key does not match the range key predicate",
-        ));
-    }
-    if !same_partition {
-        return Err(errors::validation(
-            "The query can return at most one row and cannot be restarted",
-        ));
-    }
-    let _ = index;
-    Ok(())
 }
 
 fn check_filter(schema: &KeySchema, checked: &Checked) -> Result<()> {
