@@ -14,6 +14,18 @@ use crate::state::{
 };
 use crate::{document, ids, policy, rules};
 
+/// The path of an OpenAPI 3 server: its variable `basePath`, or what its URL has.
+/// Recorded: `test_import_rest_api_with_base_path_oas30`.
+fn server_path(server: &Value) -> String {
+    let variable =
+        |server: &Value| server.get("variables")?.get("basePath")?.get("default").map(plain);
+    variable(server).unwrap_or_else(|| {
+        let url = text(server, "url").unwrap_or_default();
+        let place = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        place.split_once('/').map(|(_, path)| path.to_owned()).unwrap_or_default()
+    })
+}
+
 /// What to do with the definition's base path.
 #[derive(Clone, Copy, PartialEq)]
 enum BasePath {
@@ -82,6 +94,7 @@ impl Definition {
             let path = format!("{prefix}{path}");
             let at = resource_at(ctx, &mut resources, &path)?;
             methods.read_path(operations, &path, &mut resources[at])?;
+            base.api.warnings.extend(Methods::warnings(operations, &path));
         }
         resources.sort_by(|a, b| a.path.cmp(&b.path));
         base.resources = resources;
@@ -94,10 +107,7 @@ impl Definition {
             Some(base) => base,
             None => {
                 let servers = self.root.get("servers").and_then(Value::as_array);
-                let server = servers.and_then(|servers| servers.first());
-                let variable = server
-                    .and_then(|server| server.get("variables")?.get("basePath")?.get("default"));
-                variable.map(plain).unwrap_or_default()
+                servers.and_then(|servers| servers.first()).map(server_path).unwrap_or_default()
             }
         };
         let base = base.trim_matches('/');

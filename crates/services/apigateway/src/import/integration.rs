@@ -1,6 +1,8 @@
 //! `x-amazon-apigateway-integration`.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions-integration.html>
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use sereno_kernel::Result;
 
@@ -33,7 +35,7 @@ pub fn read(
         connection_type: connection_type.or_else(|| is_http.then(|| "INTERNET".to_owned())),
         connection_id: text(given, "connectionId"),
         credentials: text(given, "credentials"),
-        request_parameters: texts(given, "requestParameters"),
+        request_parameters: request_parameters(given),
         has_request_parameters: given.get("requestParameters").is_some(),
         request_templates: texts(given, "requestTemplates"),
         passthrough_behavior: passthrough
@@ -53,8 +55,27 @@ pub fn read(
     Ok(Some(record))
 }
 
+/// Only texts are mappings; [`warnings`] tells of the others.
+fn request_parameters(given: &Value) -> BTreeMap<String, String> {
+    let all = given.get("requestParameters").and_then(Value::as_object).into_iter().flatten();
+    all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+/// Recorded: `test_import_rest_api_with_base_path_oas30`.
+pub fn warnings(operation: &Value, path: &str, http_method: &str) -> Vec<String> {
+    let given = operation.get("x-amazon-apigateway-integration");
+    let all = given.and_then(|given| given.get("requestParameters")?.as_object());
+    let bad = all.into_iter().flatten().filter(|(_, value)| !value.is_string());
+    let warning = |(name, value): (&String, &Value)| {
+        format!(
+            "Invalid format for 'requestParameters'. Expected type string for property '{name}' of resource '{path}' and method '{http_method}' but got '{value}'"
+        )
+    };
+    bad.map(warning).collect()
+}
+
 /// By status; their keys are the patterns that select them.
-fn responses(given: &Value) -> std::collections::BTreeMap<String, IntegrationResponseRecord> {
+fn responses(given: &Value) -> BTreeMap<String, IntegrationResponseRecord> {
     let responses = given.get("responses").and_then(Value::as_object).into_iter().flatten();
     let read = responses.map(|(pattern, response)| {
         let status = response.get("statusCode").map_or_else(|| "200".to_owned(), plain);

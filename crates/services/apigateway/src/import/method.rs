@@ -51,7 +51,7 @@ impl<'a> Methods<'a> {
     ) -> Result<()> {
         for (key, http_method) in METHODS {
             let Some(operation) = operations.get(*key) else { continue };
-            let method = self.read(operations, operation).and_then(|mut method| {
+            let method = self.read(operations, operation, path).and_then(|mut method| {
                 method.integration = integration::read(operation, &method, &resource.id)?;
                 Ok(method)
             });
@@ -67,18 +67,33 @@ impl<'a> Methods<'a> {
         Ok(())
     }
 
-    fn read(&self, operations: &Value, operation: &Value) -> Result<MethodRecord> {
+    /// What of a path's operations cannot be taken, but does not stop the import.
+    pub fn warnings(operations: &Value, path: &str) -> Vec<String> {
+        let found = METHODS.iter().filter_map(|(key, http_method)| {
+            Some(integration::warnings(operations.get(*key)?, path, http_method))
+        });
+        found.flatten().collect()
+    }
+
+    fn read(&self, operations: &Value, operation: &Value, path: &str) -> Result<MethodRecord> {
         let mut method = MethodRecord {
             operation_name: text(operation, "operationId"),
             ..MethodRecord::default()
         };
-        self.schemes.apply(operation, &mut method);
+        self.schemes.apply(self.root, operation, &mut method);
         let validator = text(operation, "x-amazon-apigateway-request-validator")
             .or_else(|| self.default_validator.clone());
         if let Some(name) = validator {
             let id = self.validators.get(&name).cloned();
             let missing = || bad_request(format!("Invalid Request Validator specified: {name}"));
             method.request_validator_id = Some(id.ok_or_else(missing)?);
+        }
+        // What the path itself names needs no declaration.
+        for part in path.split('/') {
+            if let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+                let name = format!("method.request.path.{}", name.trim_end_matches('+'));
+                method.request_parameters.insert(name, true);
+            }
         }
         // Those of the path hold for all its operations.
         for owner in [operations, operation] {

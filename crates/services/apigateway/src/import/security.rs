@@ -7,6 +7,7 @@ use serde_json::Value;
 use sereno_kernel::{Ctx, Result};
 
 use super::{list, text};
+use crate::authorizer::default_ttl_s;
 use crate::errors::bad_request;
 use crate::ids;
 use crate::state::{ApiDocument, AuthorizerRecord, MethodRecord};
@@ -51,15 +52,17 @@ impl Schemes {
         Ok(Schemes(read))
     }
 
-    /// What an operation's `security` asks for. A definition's root `security` is ignored, as on AWS.
-    pub fn apply(&self, operation: &Value, method: &mut MethodRecord) {
+    /// What an operation's `security` asks for, or the definition's own where the operation has none.
+    /// Recorded: `test_import_with_global_api_key_authorizer`.
+    pub fn apply(&self, root: &Value, operation: &Value, method: &mut MethodRecord) {
         "NONE".clone_into(&mut method.authorization_type);
         if let Some(auth) = operation.get("x-amazon-apigateway-auth")
             && let Some(kind) = text(auth, "type")
         {
             method.authorization_type = kind.to_uppercase();
         }
-        let needs = operation.get("security").and_then(Value::as_array).into_iter().flatten();
+        let needs = operation.get("security").or_else(|| root.get("security"));
+        let needs = needs.and_then(Value::as_array).into_iter().flatten();
         for (name, scopes) in needs.filter_map(Value::as_object).flatten() {
             match self.0.get(name) {
                 Some(Scheme::ApiKey) => method.api_key_required = true,
@@ -118,7 +121,7 @@ fn authorizer_record(
         credentials: text(authorizer, "authorizerCredentials"),
         identity_source: text(authorizer, "identitySource").or(from_scheme),
         validation_expression: text(authorizer, "identityValidationExpression"),
-        ttl_s: ttl.and_then(|ttl| i32::try_from(ttl).ok()).or(Some(300)),
+        ttl_s: ttl.and_then(|ttl| i32::try_from(ttl).ok()).or_else(|| default_ttl_s(&kind)),
         kind,
     })
 }
