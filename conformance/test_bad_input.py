@@ -188,14 +188,17 @@ class Attacker:
             if self.connection is None:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SLOWEST_S)
             try:
-                self.connection.request(method, target, body=body, headers=dict(prepared.headers))
+                try:
+                    self.connection.request(method, target, body=body, headers=dict(prepared.headers))
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # refused before the body was sent whole: the answer is there to be read
                 response = self.connection.getresponse()
                 return response.status, response.headers, response.read()
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                # The server may close a connection whose request it cannot parse, never answer nothing twice.
+            except (http.client.HTTPException, BrokenPipeError, ConnectionResetError):
+                # The server may close a connection whose request it cannot parse or does not want to read.
                 self.connection = None
                 if attempt == 2:
-                    raise
+                    raise ValueError("closed without a word") from None
 
 
 def quote(text):
