@@ -575,3 +575,50 @@ def test_an_import_and_a_test_call(gateway, endpoint):
     )
     assert tested["status"] == 200 and json.loads(tested["body"]) == {"id": "8"}
     assert "Method completed with status: 200" in tested["log"]
+
+
+def test_a_role_that_one_may_not_pass(api, gateway, client, role, unique):
+    credentials = role(unique("role"), "apigateway.amazonaws.com", "dynamodb:*")
+    iam = client("iam")
+    user = unique("user")
+    iam.create_user(UserName=user)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    statement = {"Effect": "Allow", "Action": "apigateway:*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=json.dumps(document))
+    theirs = client("apigateway", keys=(key["AccessKeyId"], key["SecretAccessKey"], None))
+    made = api()
+    place = made.method(made.root)
+    settings = {
+        "type": "AWS",
+        "integrationHttpMethod": "POST",
+        "uri": f"arn:aws:apigateway:{REGION}:dynamodb:action/Scan",
+    }
+    theirs.put_integration(**place, **settings)
+    denied, message = code(theirs.put_integration, **place, **settings, credentials=credentials)
+    assert denied.startswith("AccessDenied") and "iam:PassRole" in message
+    other = "arn:aws:iam::123456789012:role/theirs"
+    _, message = code(gateway.put_integration, **place, **settings, credentials=other)
+    assert message == "Cross-account pass role is not allowed."
+
+
+def test_security_of_a_whole_definition(gateway):
+    document = {
+        "swagger": "2.0",
+        "info": {"title": "secured", "version": "1"},
+        "securityDefinitions": {
+            "sigv4": {"type": "apiKey", "name": "Authorization", "in": "header", "x-amazon-apigateway-authtype": "awsSigv4"}
+        },
+        "security": [{"sigv4": []}],
+        "paths": {
+            "/a": {
+                "get": {"x-amazon-apigateway-integration": {"type": "mock"}},
+                "put": {"x-amazon-apigateway-integration": {"type": "mock"}, "security": []},
+            }
+        },
+    }
+    made = gateway.import_rest_api(body=json.dumps(document).encode())
+    resources = gateway.get_resources(restApiId=made["id"], embed=["methods"])["items"]
+    methods = next(item for item in resources if item["path"] == "/a")["resourceMethods"]
+    assert methods["GET"]["authorizationType"] == "AWS_IAM"
+    assert methods["PUT"]["authorizationType"] == "NONE"

@@ -7,7 +7,7 @@ use sereno_store::transact;
 use crate::errors::{self, bad_request, conflict};
 use crate::patch::{self, Patch};
 use crate::state::{APIS, AUTHORIZERS, AuthorizerRecord, MethodRecord, RESOURCES};
-use crate::{ids, page, rest_api, shapes};
+use crate::{ids, page, rest_api, role, shapes};
 
 const TTL_S_DEFAULT: i32 = 300;
 const TTL_S_MAX: i32 = 3600;
@@ -33,6 +33,7 @@ pub async fn create(
         ttl_s: input.authorizer_result_ttl_in_seconds.or_else(|| default_ttl_s(&kind)),
         kind,
     };
+    role::pass(&ctx, record.credentials.as_deref()).await?;
     let api_id = input.rest_api_id.as_str();
     transact!(ctx.store(), sereno_kernel::Error, |txn| {
         // AWS's own words for an API that is not there (recorded: test_authorizer_crud_no_api).
@@ -174,6 +175,7 @@ pub async fn update(
     input: api::UpdateAuthorizerInput,
 ) -> Result<api::UpdateAuthorizerOutput> {
     let patches = patch::read(input.patch_operations)?;
+    role::pass_patched(&ctx, &patches, "/authorizerCredentials").await?;
     let key = (input.rest_api_id.as_str(), input.authorizer_id.as_str());
     let record: AuthorizerRecord = transact!(ctx.store(), sereno_kernel::Error, |txn| {
         let found = AUTHORIZERS.get(txn, ctx.scope(), &key).await?;

@@ -9,8 +9,8 @@ use crate::mapping_rules as mapping;
 use crate::method::{find, find_mut};
 use crate::patch::{self, Patch};
 use crate::resource::{load as load_resource, put as put_resource};
-use crate::shapes;
 use crate::state::{IntegrationRecord, IntegrationResponseRecord, MethodRecord};
+use crate::{role, shapes};
 
 const TIMEOUT_MS_DEFAULT: i32 = 29_000;
 const TIMEOUT_MS_MIN: i32 = 50;
@@ -20,6 +20,7 @@ pub async fn put(ctx: Ctx, input: api::PutIntegrationInput) -> Result<api::PutIn
     let api_id = input.rest_api_id.clone();
     let (resource_id, http_method) = (input.resource_id.clone(), input.http_method.clone());
     let record = new(input)?;
+    role::pass(&ctx, record.credentials.as_deref()).await?;
     transact!(ctx.store(), sereno_kernel::Error, |txn| {
         let mut resource = load_resource(&ctx, txn, &api_id, &resource_id).await?;
         let method = find_mut(&mut resource, &http_method)?;
@@ -162,6 +163,7 @@ pub async fn update(
     input: api::UpdateIntegrationInput,
 ) -> Result<api::UpdateIntegrationOutput> {
     let patches = patch::read(input.patch_operations)?;
+    role::pass_patched(&ctx, &patches, "/credentials").await?;
     let api_id = input.rest_api_id.as_str();
     let record: IntegrationRecord = transact!(ctx.store(), sereno_kernel::Error, |txn| {
         let mut resource = load_resource(&ctx, txn, api_id, &input.resource_id).await?;

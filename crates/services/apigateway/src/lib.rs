@@ -27,6 +27,7 @@ mod quota;
 mod resource;
 mod resources;
 mod rest_api;
+mod role;
 mod rules;
 mod schema;
 mod shapes;

@@ -7,10 +7,10 @@ use sereno_kernel::{Ctx, Result};
 use sereno_store::{Txn, transact};
 
 use crate::errors::{self, bad_request};
-use crate::patch;
 use crate::state::{
     ACCOUNT, ACCOUNT_KEY, API_KEYS, APIS, AccountRecord, DOMAINS, STAGES, USAGE_PLANS,
 };
+use crate::{patch, role};
 
 const TAGS_MAX: usize = 50;
 
@@ -126,6 +126,7 @@ pub async fn update_account(
     input: api::UpdateAccountInput,
 ) -> Result<api::UpdateAccountOutput> {
     let patches = patch::read(input.patch_operations)?;
+    role::pass_patched(&ctx, &patches, "/cloudwatchRoleArn").await?;
     transact!(ctx.store(), sereno_kernel::Error, |txn| {
         let mut record = ACCOUNT.get(txn, ctx.scope(), ACCOUNT_KEY).await?.unwrap_or_default();
         for patch in &patches {

@@ -8,7 +8,7 @@ mod integration;
 mod method;
 mod security;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sereno_api_apigateway as api;
@@ -17,7 +17,7 @@ use sereno_store::transact;
 
 use crate::errors::{self, bad_request};
 use crate::state::{ApiDocument, RestApiRecord};
-use crate::{document, ids, shapes};
+use crate::{document, ids, role, shapes};
 use definition::Definition;
 
 /// AWS's limit: <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>.
@@ -37,6 +37,7 @@ pub async fn create(ctx: Ctx, input: api::ImportRestApiInput) -> Result<api::Imp
     };
     let document = definition.apply(&ctx, bare(&ctx, record))?;
     check_warnings(&document, input.fail_on_warnings)?;
+    pass_roles(&ctx, &document).await?;
     transact!(ctx.store(), Error, |txn| {
         document::create(&ctx, txn, &document);
     })?;
@@ -57,6 +58,7 @@ pub async fn put(ctx: Ctx, input: api::PutRestApiInput) -> Result<api::PutRestAp
         };
         let after = definition.apply(&ctx, base)?;
         check_warnings(&after, input.fail_on_warnings)?;
+        pass_roles(&ctx, &after).await?;
         document::erase(txn, ctx.scope(), &before);
         document::write(txn, ctx.scope(), &after);
         after
@@ -78,6 +80,20 @@ fn emptied(ctx: &Ctx, before: &ApiDocument) -> ApiDocument {
 /// Recorded: `test_import_and_validate_rest_api`.
 fn bare(ctx: &Ctx, api: RestApiRecord) -> ApiDocument {
     ApiDocument { models: Vec::new(), ..document::empty(ctx, api) }
+}
+
+/// Every role that the definition names, each once.
+async fn pass_roles(ctx: &Ctx, document: &ApiDocument) -> Result<()> {
+    let methods = document.resources.iter().flat_map(|resource| resource.methods.values());
+    let integrations = methods.filter_map(|method| method.integration.as_ref());
+    let roles: BTreeSet<&String> = integrations
+        .filter_map(|integration| integration.credentials.as_ref())
+        .chain(document.authorizers.iter().filter_map(|a| a.credentials.as_ref()))
+        .collect();
+    for arn in roles {
+        role::pass(ctx, Some(arn)).await?;
+    }
+    Ok(())
 }
 
 fn check_warnings(document: &ApiDocument, fail: Option<bool>) -> Result<()> {

@@ -21,7 +21,7 @@ pub fn write(call: &Call, response: &HttpResponse, failure: Option<&Failure>) {
     };
     let line = line(format, call, response, failure);
     let (ctx, group) = (call.ctx.clone(), group.clone());
-    let stream = format!("{:08x}{:016x}{:08x}", crc(&stage.name), 0, crc(call.api_id()));
+    let stream = format!("{:08x}{:016x}{:08x}", hash(&stage.name), 0, hash(call.api_id()));
     let time_ms = call.time.millis();
     tokio::spawn(async move {
         if let Err(error) = put(&ctx, &group, &stream, time_ms, line).await {
@@ -31,8 +31,9 @@ pub fn write(call: &Call, response: &HttpResponse, failure: Option<&Failure>) {
 }
 
 /// A stage keeps to one stream, whose name looks like AWS's own: 32 hexadecimal digits.
-fn crc(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+fn hash(text: &str) -> u32 {
+    text.bytes()
+        .fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 async fn put(ctx: &Ctx, group: &str, stream: &str, time_ms: i64, line: String) -> Result<()> {

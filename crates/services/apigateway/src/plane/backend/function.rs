@@ -19,6 +19,7 @@ use crate::plane::headers::Headers;
 use crate::plane::reply::Reply;
 use crate::plane::request::Outgoing;
 use crate::plane::{binary, mapping};
+use crate::role;
 
 pub const PRINCIPAL: &str = "apigateway.amazonaws.com";
 const SESSION: &str = "BackplaneAssumeRoleSession";
@@ -47,9 +48,13 @@ pub async fn acting(
 ) -> Result<Ctx, Error> {
     match credentials.filter(|text| !text.is_empty()) {
         // Credentials of the caller are passed through.
-        Some(text) if text.ends_with(":user/*") => Ok(call.ctx.clone()),
+        Some(text) if role::is_callers(text) => Ok(call.ctx.clone()),
         Some(role) => {
             let role = mapping::with_variables(role, call);
+            if !role::is_own(&call.ctx, &role) {
+                let message = format!("{role} is of another account");
+                return Err(Error::new(Kind::Denied, "AccessDeniedException", message));
+            }
             call.ctx.as_role(&role, SESSION, PRINCIPAL).await
         }
         None => Ok(call.ctx.as_service(PRINCIPAL, Some(source_arn))),
