@@ -144,9 +144,11 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Error {
         match error {
             StoreError::Conflict => Error::unavailable("a transaction kept conflicting"),
-            StoreError::TooLarge(what) => {
-                Error::internal(format!("over the store's limits: {what}"))
-            }
+            // What a request names or writes decides the size: it is the request's fault.
+            StoreError::TooLarge(what) => Error::invalid(
+                "ValidationException",
+                format!("The request is over Sereno's limits: {what}."),
+            ),
             StoreError::Unavailable(why) => Error::unavailable(why),
             StoreError::Corrupt(what) => Error::internal(format!("corrupt data: {what}")),
         }

@@ -93,6 +93,8 @@ impl Batch {
 
     /// Refuses what is over the limits. Engines call it before anything else.
     pub fn admit(&self) -> Result<()> {
+        let checked = self.checks.iter().map(|(key, _)| key.partition.len().max(key.sort.len()));
+        admit_key_part(checked.max())?;
         admit(self.checks.len(), &self.mutations)
     }
 }
@@ -111,7 +113,11 @@ pub(crate) fn admit(checks: usize, mutations: &[Mutation]) -> Result<()> {
         let max = limits::TRANSACTION_BYTES_MAX;
         return Err(StoreError::TooLarge(format!("a commit of {bytes} bytes, at most {max}")));
     }
-    match mutations.iter().map(Mutation::key_part_longest).max() {
+    admit_key_part(mutations.iter().map(Mutation::key_part_longest).max())
+}
+
+fn admit_key_part(longest: Option<usize>) -> Result<()> {
+    match longest {
         Some(part) if part > limits::KEY_PART_BYTES_MAX => {
             let max = limits::KEY_PART_BYTES_MAX;
             Err(StoreError::TooLarge(format!("a key part of {part} bytes, at most {max}")))

@@ -1,6 +1,7 @@
 //! What a transaction has read, in the form that optimistic engines validate.
 
 use crate::key::joined;
+use crate::limits::KEY_PART_BYTES_MAX;
 use crate::range::behind_prefix;
 use crate::{Entry, Key, Range};
 use std::ops::Bound;
@@ -21,12 +22,15 @@ impl ReadSet {
     }
 
     pub fn read_point(&mut self, key: &Key) {
-        self.points.push(key.to_bytes());
+        // What is too long to be written never changes.
+        if key.partition.len().max(key.sort.len()) <= KEY_PART_BYTES_MAX {
+            self.points.push(key.to_bytes());
+        }
     }
 
     /// Remembers the part of `range` that `answer` is the whole truth about.
     pub fn read_range(&mut self, range: &Range, answer: &[Entry]) {
-        if !range.is_empty() {
+        if !range.is_empty() && range.partition.len() <= KEY_PART_BYTES_MAX {
             self.spans.push(span(&range.seen(answer)));
         }
     }
@@ -34,7 +38,9 @@ impl ReadSet {
 
 /// The span of joined keys that a range covers.
 pub fn span(range: &Range) -> Span {
-    let at = |sort: &[u8]| joined(&range.partition, sort);
+    // One byte more than any key has: a longer bound divides the keys in the same place.
+    let at =
+        |sort: &[u8]| joined(&range.partition, &sort[..sort.len().min(KEY_PART_BYTES_MAX + 1)]);
     let from = match &range.from {
         Bound::Included(sort) => Bound::Included(at(sort)),
         Bound::Excluded(sort) => Bound::Excluded(at(sort)),
