@@ -234,6 +234,7 @@ def test_deploy_and_package(aws, cfn, client, unique, tmp_path):
     aws(*deploy)
     table = outputs(cfn, name)["Table"]
     assert table in client("dynamodb").list_tables()["TableNames"]
+    time.sleep(1.1)  # the CLI names its change sets by the second
     again = aws(*deploy, "--no-fail-on-empty-changeset")
     assert "No changes to deploy" in str(again)
     cfn.delete_stack(StackName=name)
