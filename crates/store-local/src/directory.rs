@@ -14,6 +14,7 @@ use sereno_store::{Result, StoreError};
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const FORMAT: &str = "sereno-store 2";
 
@@ -64,11 +65,25 @@ impl Directory {
     }
 }
 
+/// How long a lock may take to come free: a child that is being started holds its parent's files until it runs.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+fn lock_patiently(file: &File) -> std::result::Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            other => return other,
+        }
+    }
+    file.try_lock()
+}
+
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     let mut file = opened.map_err(|error| unavailable("cannot open", &path, &error))?;
-    match file.try_lock() {
+    match lock_patiently(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
