@@ -13,10 +13,14 @@ const EMPTY_NAMES: &[&str] = &["utils", "util", "helpers", "common", "misc", "ma
 
 /// What only certain rooms may touch: (text, rooms that may, what to use instead).
 const RESERVED: &[(&str, &[&str], &str)] = &[
-    ("SystemTime::now", &["kernel", "sereno", "sandbox", "store-local", "store"], "ctx.now()"),
+    (
+        "SystemTime::now",
+        &["kernel", "sereno", "sandbox", "store-local", "store-postgres", "store"],
+        "ctx.now()",
+    ),
     ("thread::sleep", &["sandbox", "store-local"], "a watch, or ctx.now() and a task"),
     ("std::env::var", &["sereno", "sandbox", "store", "testkit"], "an option of `sereno serve`"),
-    ("getrandom::", &["kernel", "sandbox", "store-local"], "ctx.fill_random()"),
+    ("getrandom::", &["kernel", "sandbox", "store-local", "store-postgres"], "ctx.fill_random()"),
 ];
 
 /// The rooms that every service has.
