@@ -52,7 +52,7 @@ impl Comparator {
         }
     }
 
-    fn of(symbol: &str) -> Self {
+    pub(crate) fn of(symbol: &str) -> Self {
         match symbol {
             "<>" => Self::NotEqual,
             "<" => Self::Less,
@@ -228,14 +228,17 @@ fn compare(
 
 /// A constant that has no order cannot be compared (seen by Alternator's suite on AWS); an
 /// attribute of such a type makes the condition false instead.
-fn check_ordered<const N: usize>(operator: &str, operands: [&Operand; N]) -> Result<(), String> {
+pub(crate) fn check_ordered<const N: usize>(
+    operator: &str,
+    operands: [&Operand; N],
+) -> Result<(), String> {
     match operands.iter().filter_map(|operand| operand.kind()).find(|kind| !kind.is_ordered()) {
         Some(kind) => Err(tree::wrong_type(operator, kind.code())),
         None => Ok(()),
     }
 }
 
-fn check_between(low: &Operand, high: &Operand) -> Result<(), String> {
+pub(crate) fn check_between(low: &Operand, high: &Operand) -> Result<(), String> {
     check_ordered("BETWEEN", [low, high])?;
     let (Operand::Value(low), Operand::Value(high)) = (low, high) else { return Ok(()) };
     let rule = match low.compare(high) {
@@ -289,7 +292,7 @@ fn argument_count(function: &str) -> usize {
     }
 }
 
-fn type_named(operand: &Operand) -> Result<Kind, String> {
+pub(crate) fn type_named(operand: &Operand) -> Result<Kind, String> {
     match operand {
         Operand::Value(Value::S(code)) => Kind::from_code(code).ok_or_else(|| {
             format!(

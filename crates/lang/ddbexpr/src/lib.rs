@@ -22,6 +22,7 @@ pub mod legacy;
 mod lex;
 pub mod number;
 mod parse;
+pub mod partiql;
 pub mod path;
 pub mod placeholders;
 pub mod projection;

@@ -5,6 +5,7 @@
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use sereno_ddbexpr::encode::{decode_item, encode_item, key_part, prefix_end, whole_key};
+use sereno_ddbexpr::partiql::{Statement, branches};
 use sereno_ddbexpr::{
     Condition, Item, Number, Parameter, Placeholders, Projection, Update, Value, key_condition,
 };
@@ -87,6 +88,29 @@ fn significant(cells: &[u8]) -> usize {
     first.zip(last).map_or(0, |(first, last)| last - first + 1)
 }
 
+/// Conditions over the keys `p` and `s` and one more attribute.
+fn condition() -> impl Strategy<Value = String> {
+    let text = || prop_oneof![Just("'a'"), Just("'b'"), Just("'c'")];
+    let digit = || 0..4i32;
+    let leaf = prop_oneof![
+        text().prop_map(|v| format!("p = {v}")),
+        (text(), text()).prop_map(|(v, w)| format!("p IN [{v}, {w}]")),
+        text().prop_map(|v| format!("p <> {v}")),
+        (prop_oneof![Just("="), Just("<"), Just(">="), Just("<>")], digit())
+            .prop_map(|(op, n)| format!("s {op} {n}")),
+        (digit(), digit()).prop_map(|(n, m)| format!("s BETWEEN {} AND {}", n.min(m), n.max(m))),
+        (digit(), digit()).prop_map(|(n, m)| format!("s IN [{n}, {m}]")),
+        digit().prop_map(|n| format!("x = {n}")),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 2..4).prop_map(|all| format!("({})", all.join(" AND "))),
+            vec(inner.clone(), 2..4).prop_map(|all| format!("({})", all.join(" OR "))),
+            inner.prop_map(|one| format!("NOT ({one})")),
+        ]
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -162,6 +186,24 @@ proptest! {
         let _ = decode_item(&bytes);
     }
 
+    /// An item that a condition finds lies in exactly one of the parts that are read for it.
+    #[test]
+    fn every_item_found_lies_in_one_branch(text in condition(), p in 0..3usize, s in 0..4i32, x in 0..4i32) {
+        let statement = Statement::parse(&format!("SELECT * FROM t WHERE {text}"), &[]).unwrap();
+        let Statement::Select(select) = statement else { panic!("a read") };
+        let condition = select.condition.unwrap();
+        let mut item = Item::new();
+        item.insert("p".to_owned(), Value::S(["a", "b", "c"][p].to_owned()));
+        item.insert("s".to_owned(), Value::N(Number::from_i64(i64::from(s))));
+        item.insert("x".to_owned(), Value::N(Number::from_i64(i64::from(x))));
+        if let Some(branches) = branches(&condition, &["p"], &["s"]) {
+            let within = |branch: &Vec<sereno_ddbexpr::legacy::Clause>| branch.iter().all(|clause| clause.holds(&item));
+            let count = branches.iter().filter(|branch| within(branch)).count();
+            prop_assert!(count <= 1, "{text}: {branches:?}");
+            prop_assert!(count == 1 || !condition.holds(&item), "{text}: {branches:?}");
+        }
+    }
+
     #[test]
     fn expressions_never_panic(
         text in "[abS#:.\\[\\]()<>=,+\\- 01ETANDORINORsetremoveadd_éx]{0,40}", item in item()
@@ -203,6 +245,11 @@ fn all_parsers(text: &str, item: &Item) {
         let _ = update.apply(item, true);
     }
     let _ = key_condition::parse(text, &with);
+    if let Ok(Statement::Select(select)) = Statement::parse(text, &[Value::Bool(true)]) {
+        select.show(item.clone());
+    }
+    let _ = Statement::parse(&format!("SELECT * FROM t WHERE {text}"), &[]);
+    let _ = Statement::parse(&format!("UPDATE t SET {text}"), &[]);
 }
 
 #[test]

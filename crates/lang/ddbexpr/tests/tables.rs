@@ -1,11 +1,13 @@
 //! Runs the tables in `tests/data`: blocks of a command, its inputs, `----` and what comes out.
 //!
-//! Commands: `condition|filter|key|update|projection <text>`, `number <text>`, `add a b`, `size <json>`.
+//! Commands: `condition|filter|key|update|projection|partiql <text>`, `number <text>`, `add a b`,
+//! `size <json>`.
 //! Inputs: `names <json>`, `values <json>`, `item <json>`, `new` (the item is not stored yet).
 
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Map, Value as Json, json};
+use sereno_ddbexpr::partiql::Statement;
 use sereno_ddbexpr::{
     Condition, Invalid, Item, Number, Parameter, Placeholders, Projection, Update, Value,
     key_condition, placeholders,
@@ -98,6 +100,11 @@ fn run(command: &str, inputs: &Inputs) -> Result<String, Invalid> {
                 Some(item) => item_json(&update.apply(item, !inputs.new)?).to_string(),
             }
         }
+        "partiql" => {
+            // Parameters are the values in the order of their names.
+            let parameters: Vec<Value> = inputs.values.values().map(value_of).collect();
+            partiql(text, &parameters, inputs.item.as_ref())?
+        }
         "number" => Number::parse(text)?.to_string(),
         "add" => {
             let (a, b) = text.split_once(' ').unwrap();
@@ -112,6 +119,32 @@ fn run(command: &str, inputs: &Inputs) -> Result<String, Invalid> {
         other => panic!("verb {other}"),
     };
     Ok(out)
+}
+
+/// Of a read: whether it finds the item, and what it shows of it. Of a write: the item afterwards.
+fn partiql(text: &str, parameters: &[Value], item: Option<&Item>) -> Result<String, Invalid> {
+    let holds = |condition: &Option<Condition>, item: &Item| {
+        condition.as_ref().is_none_or(|condition| condition.holds(item))
+    };
+    Ok(match (Statement::parse(text, parameters)?, item) {
+        (Statement::Insert { item, .. }, _) => item_json(&item).to_string(),
+        (_, None) => "ok".into(),
+        (Statement::Select(select) | Statement::Exists(select), Some(item)) => {
+            if holds(&select.condition, item) {
+                item_json(&select.show(item.clone())).to_string()
+            } else {
+                "nothing".into()
+            }
+        }
+        (Statement::Update { update, condition, .. }, Some(item)) => {
+            if holds(&condition, item) {
+                item_json(&update.apply(item, true)?).to_string()
+            } else {
+                "nothing".into()
+            }
+        }
+        (Statement::Delete { condition, .. }, Some(item)) => holds(&condition, item).to_string(),
+    })
 }
 
 fn check(name: &str, data: &str) {
@@ -168,4 +201,4 @@ macro_rules! tables {
     )*};
 }
 
-tables! { syntax conditions keys updates projections numbers }
+tables! { syntax conditions keys updates projections numbers partiql_reads partiql_writes partiql_refused }

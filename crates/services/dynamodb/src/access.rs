@@ -5,7 +5,7 @@
 //! their access themselves, as their first step: see [`crate::table::Engine::open`].
 
 use sereno_api_dynamodb as api;
-use sereno_ddbexpr::Item;
+use sereno_ddbexpr::{Condition, Item};
 use sereno_kernel::{Access, Ctx};
 
 use crate::convert::{self, Attributes};
@@ -63,13 +63,15 @@ impl Touched {
     pub fn guard(&mut self, guard: &Guard) {
         match guard {
             Guard::Nothing => {}
-            Guard::Expression(condition) => {
-                condition.paths().into_iter().for_each(|path| self.attribute(&path.head));
-            }
+            Guard::Expression(condition) => self.condition(condition),
             Guard::Clauses { clauses, .. } => {
                 clauses.iter().for_each(|clause| self.attribute(&clause.attribute));
             }
         }
+    }
+
+    pub fn condition(&mut self, condition: &Condition) {
+        condition.paths().into_iter().for_each(|path| self.attribute(&path.head));
     }
 
     pub fn edit(&mut self, edit: &Edit) {

@@ -85,6 +85,16 @@ pub fn condition_failed(item: Option<Item>) -> Error {
     )
 }
 
+/// The item that a failed condition shows.
+pub fn shown_item(error: &Error) -> Option<crate::convert::Attributes> {
+    let detail = error.detail_shape()?.as_any();
+    detail.downcast_ref::<api::ConditionalCheckFailedException>()?.item.clone()
+}
+
+pub fn duplicate_item() -> Error {
+    Error::conflict("DuplicateItemException", "Duplicate primary key exists in table")
+}
+
 /// Recorded: LocalStack, test_dynamodb transaction snapshots.
 pub fn cancelled(reasons: Vec<api::CancellationReason>) -> Error {
     let codes: Vec<&str> =

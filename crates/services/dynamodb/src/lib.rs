@@ -21,6 +21,9 @@ mod expressions;
 mod item;
 mod keys;
 mod page;
+mod partiql;
+mod partiql_batch;
+mod partiql_select;
 mod policy;
 mod query;
 mod query_rules;
@@ -116,7 +119,10 @@ pub fn service() -> Service {
         .on::<api::BatchGetItem>(self_judged, with!(engine, batch::get))
         .on::<api::BatchWriteItem>(self_judged, with!(engine, batch::write))
         .on::<api::TransactWriteItems>(self_judged, with!(engine, transact::write))
-        .on::<api::TransactGetItems>(self_judged, with!(engine, transact_get::get));
+        .on::<api::TransactGetItems>(self_judged, with!(engine, transact_get::get))
+        .on::<api::ExecuteStatement>(self_judged, with!(engine, partiql::execute))
+        .on::<api::BatchExecuteStatement>(self_judged, with!(engine, partiql_batch::batch))
+        .on::<api::ExecuteTransaction>(self_judged, with!(engine, partiql_batch::transaction));
     let service = on_tables(service, &engine);
     let guard = Arc::clone(&engine);
     service

@@ -70,10 +70,11 @@ pub async fn query(
     }
     item::admit(&engine, &ctx, &table, input.index_name.as_deref(), false)?;
 
+    let reverse = input.scan_index_forward == Some(false);
     let reading = Reading {
         table: &table,
         index,
-        span: span(&table, index, schema, &checked, input.scan_index_forward)?,
+        span: span(&table, index, &checked.clauses, checked.start.as_ref(), reverse)?,
         limit: input.limit.and_then(|limit| usize::try_from(limit).ok()),
         filter: &checked.filter,
         projection: checked.projection.as_ref(),
@@ -227,14 +228,15 @@ fn check_filter(schema: &KeySchema, checked: &Checked) -> Result<()> {
 }
 
 /// The keys that the conditions allow, from where the client left off.
-fn span(
+pub fn span(
     table: &Table,
     index: Option<&Index>,
-    schema: &KeySchema,
-    checked: &Checked,
-    forward: Option<bool>,
+    clauses: &[Clause],
+    start: Option<&Item>,
+    reverse: bool,
 ) -> Result<Span> {
-    let clause = |name: &str| checked.clauses.iter().find(|clause| clause.attribute == name);
+    let schema = index.map_or(&table.keys, |index| &index.keys);
+    let clause = |name: &str| clauses.iter().find(|clause| clause.attribute == name);
     let hash: Vec<&Value> = schema
         .hash
         .iter()
@@ -269,8 +271,7 @@ fn span(
             }
         }
     }
-    let reverse = forward == Some(false);
-    if let Some(start) = &checked.start {
+    if let Some(start) = start {
         let at = selection::start_sort(table, index, start)?;
         if reverse {
             to = Bound::Excluded(at);

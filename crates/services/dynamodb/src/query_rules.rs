@@ -73,7 +73,12 @@ fn check_start_value(attribute: &KeyAttribute, hash: bool, start: &Item) -> Resu
     }
 }
 
-fn check_clause(attribute: &KeyAttribute, hash: bool, later: bool, clause: &Clause) -> Result<()> {
+pub fn check_clause(
+    attribute: &KeyAttribute,
+    hash: bool,
+    later: bool,
+    clause: &Clause,
+) -> Result<()> {
     if !clause.operator.is_indexable() {
         return Err(errors::validation(
             "Attempted conditional constraint is not an indexable operation",

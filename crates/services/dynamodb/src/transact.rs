@@ -44,6 +44,8 @@ pub struct Action {
 
 pub enum What {
     Put(Item),
+    /// A put where nothing may be.
+    Insert(Item),
     Delete(Item),
     Update(Item, Edit),
     Check(Item),
@@ -53,22 +55,24 @@ impl What {
     /// The whole item or its key.
     pub fn named(&self) -> &Item {
         match self {
-            What::Put(item) | What::Delete(item) | What::Update(item, _) | What::Check(item) => {
-                item
-            }
+            What::Put(item)
+            | What::Insert(item)
+            | What::Delete(item)
+            | What::Update(item, _)
+            | What::Check(item) => item,
         }
     }
 }
 
 impl Action {
-    fn named(&self) -> &Item {
+    pub fn named(&self) -> &Item {
         self.what.named()
     }
 
     /// Against the table's schema.
-    fn check(&self, table: &Table) -> Result<()> {
+    pub fn check(&self, table: &Table) -> Result<()> {
         match &self.what {
-            What::Put(item) => write::check_item(table, item),
+            What::Put(item) | What::Insert(item) => write::check_item(table, item),
             What::Delete(key) | What::Check(key) => write::check_key(table, key),
             What::Update(key, edit) => {
                 write::check_key(table, key)?;
@@ -78,13 +82,16 @@ impl Action {
     }
 
     /// The item afterwards, or why not.
-    fn decide(&self, table: &Table, old: Option<&Item>) -> Result<Option<Item>> {
+    pub fn decide(&self, table: &Table, old: Option<&Item>) -> Result<Option<Item>> {
         let nothing = Item::new();
+        if matches!(self.what, What::Insert(_)) && old.is_some() {
+            return Err(errors::duplicate_item());
+        }
         if !self.guard.holds(old.unwrap_or(&nothing)) {
             return Err(errors::condition_failed(old.filter(|_| self.show_item).cloned()));
         }
         match &self.what {
-            What::Put(item) => Ok(Some(item.clone())),
+            What::Put(item) | What::Insert(item) => Ok(Some(item.clone())),
             What::Delete(_) => Ok(None),
             What::Check(_) => Ok(old.cloned()),
             What::Update(key, edit) => update_rules::apply(table, edit, key, old),
@@ -103,23 +110,34 @@ pub async fn write(
         actions.push(check_action(&engine, &ctx, request).await?);
     }
     let token = input.client_request_token.as_deref().filter(|token| !token.is_empty());
-    let usages = run(&engine, &ctx, &mut actions, token, fingerprint).await?;
+    let outcome = run(&engine, &ctx, &mut actions, token, fingerprint).await?;
     let asked = input.return_consumed_capacity.as_ref();
-    let (detail, usages) = match usages {
-        Outcome::Written(usages) => (Detail::Write, usages),
-        // A repeated request costs reads only.
-        Outcome::Repeated(usages) => (Detail::Read, usages),
-    };
-    let mut reports = Vec::new();
-    for (name, (table, usage)) in &usages {
-        item::used(&engine, &ctx, table, usage, detail == Detail::Write);
-        reports.extend(capacity::report(asked, name, usage, detail));
-    }
+    let reports = report(&engine, &ctx, asked, &outcome);
     let metrics = input.return_item_collection_metrics.as_ref();
     Ok(api::TransactWriteItemsOutput {
         consumed_capacity: (!reports.is_empty()).then_some(reports),
         item_collection_metrics: collections(metrics, &actions),
     })
+}
+
+/// Counts what was used and says so to those who asked.
+pub fn report(
+    engine: &Engine,
+    ctx: &Ctx,
+    asked: Option<&api::ReturnConsumedCapacity>,
+    outcome: &Outcome,
+) -> Vec<api::ConsumedCapacity> {
+    let (detail, usages) = match outcome {
+        Outcome::Written(usages) => (Detail::Write, usages),
+        // A repeated request costs reads only.
+        Outcome::Repeated(usages) => (Detail::Read, usages),
+    };
+    let mut reports = Vec::new();
+    for (name, (table, usage)) in usages {
+        item::used(engine, ctx, table, usage, detail == Detail::Write);
+        reports.extend(capacity::report(asked, name, usage, detail));
+    }
+    reports
 }
 
 fn collections(
@@ -137,7 +155,7 @@ fn collections(
 }
 
 /// What tells one request from another of the same token.
-fn fingerprint(items: &[api::TransactWriteItem]) -> bytes::Bytes {
+pub fn fingerprint(items: &impl std::fmt::Debug) -> bytes::Bytes {
     Sha256::digest(format!("{items:?}")).to_vec().into()
 }
 
@@ -300,6 +318,7 @@ pub fn reason_none() -> api::CancellationReason {
 pub fn reason_of(error: &Error, item: Option<Item>) -> api::CancellationReason {
     let code = match error.code() {
         "ConditionalCheckFailedException" => "ConditionalCheckFailed",
+        "DuplicateItemException" => "DuplicateItem",
         _ => "ValidationError",
     };
     api::CancellationReason {

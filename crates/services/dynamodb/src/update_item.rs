@@ -63,7 +63,7 @@ impl Edit {
     }
 
     /// The parts that it writes.
-    fn touched(&self) -> Projection {
+    pub fn touched(&self) -> Projection {
         match self {
             Edit::Nothing => Projection::of_paths(Vec::new()),
             Edit::Expression(update) => Projection::of_paths(

@@ -7,6 +7,7 @@ mod concurrency;
 mod house;
 mod indexes;
 mod items;
+mod partiql;
 mod reading;
 mod resources;
 mod streams;
