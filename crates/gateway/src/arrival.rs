@@ -35,6 +35,7 @@ pub fn origin(request: &HttpRequest, authority: Option<&str>, peer: SocketAddr) 
         user_agent: request.header("user-agent").unwrap_or_default().to_owned(),
         // What never leaves the machine cannot be read on the way: docs/decisions/0001-loopback-is-secure.md.
         secure: peer.is_loopback(),
+        trace_id: request.header("x-amzn-trace-id").unwrap_or_default().to_owned(),
         refusal: None,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sereno_base::{AccountId, Region, RequestId, Timestamp, arn};
-use sereno_store::{Blobs, Scope, Store};
+use sereno_store::{Blobs, Key, Scope, Store};
 use sereno_wire::{DecodeError, Operation};
 
 use crate::caller::ServicePrincipal;
@@ -26,6 +26,8 @@ pub struct Origin {
     pub user_agent: String,
     /// Over TLS: `aws:SecureTransport`.
     pub secure: bool,
+    /// `X-Amzn-Trace-Id`, or nothing.
+    pub trace_id: String,
     /// A data plane's request was signed, but the signature is no good: AWS's code and sentence.
     pub refusal: Option<(String, String)>,
 }
@@ -38,6 +40,7 @@ impl Origin {
             source_ip: "127.0.0.1".to_owned(),
             user_agent: "sereno".to_owned(),
             secure: true,
+            trace_id: String::new(),
             refusal: None,
         }
     }
@@ -214,6 +217,13 @@ impl Ctx {
     pub async fn authorise(&self, service: &str, access: &Access) -> Result<()> {
         let found = self.cloud.service(service).ok_or_else(|| not_served(service, "*"))?;
         authorise::check(self, found, access).await
+    }
+
+    /// The keys to watch for news of a resource: watch first, then read, so that nothing slips between.
+    pub async fn news(&self, service: &str, arn: &str) -> Result<Vec<Key>> {
+        let found = self.cloud.service(service).and_then(|service| service.news.as_ref());
+        let news = found.ok_or_else(|| not_served(service, "news"))?;
+        news(self.clone(), arn.to_owned()).await
     }
 
     fn deeper(&self) -> Result<Ctx> {

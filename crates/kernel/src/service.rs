@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sereno_base::AccountId;
 use sereno_policy::{Policy, ResourceRule};
+use sereno_store::Key;
 use sereno_wire::{
     DecodeError, DynShape, HttpRequest, HttpResponse, Operation, OperationSchema, Protocol, Route,
     ServiceSchema, Violation,
@@ -24,6 +25,8 @@ pub struct ResourceGuard {
     /// What part the policy has in the decision: a role's trust policy must name the caller.
     pub rule: ResourceRule,
 }
+
+type NewsFn = Box<dyn Fn(Ctx, String) -> BoxFuture<'static, Result<Vec<Key>>> + Send + Sync>;
 
 /// Words an operation's input that breaks the model's constraints.
 type Violations = fn(&OperationSchema, &[Violation]) -> Error;
@@ -57,7 +60,13 @@ pub trait DataPlane: Send + Sync + 'static {
     /// Whether this request is ours. `host` is lower case and without port. Must be cheap: it is asked for every request.
     fn owns(&self, host: &str, path: &str) -> bool;
 
-    /// Answers it. The context has no caller yet (anonymous): the data plane verifies what it must.
+    /// The service that signatures of such requests are scoped to: `execute-api`, `lambda`. `None`: nobody signs here.
+    fn signing_name(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Answers it. The caller is whoever signed, anonymous if nobody did or the signature does not hold (then the
+    /// origin has the refusal): whether it had to be signed, the data plane says.
     fn serve(&self, ctx: Ctx, request: HttpRequest) -> BoxFuture<'_, HttpResponse>;
 }
 
@@ -68,6 +77,7 @@ pub struct Service {
     pub(crate) tasks: Vec<TaskKind>,
     pub(crate) resources: Vec<ResourceType>,
     pub(crate) guard: Option<GuardFn>,
+    pub(crate) news: Option<NewsFn>,
     pub(crate) data_plane: Option<Box<dyn DataPlane>>,
     pub(crate) violations: Violations,
     cors: Option<CorsFn>,
@@ -82,6 +92,7 @@ impl Service {
             tasks: Vec::new(),
             resources: Vec::new(),
             guard: None,
+            news: None,
             data_plane: None,
             violations: validation_exception,
             cors: None,
@@ -125,6 +136,16 @@ impl Service {
         F: Future<Output = Result<ResourceGuard>> + Send + 'static,
     {
         self.guard = Some(Box::new(move |ctx, arn| Box::pin(guard(ctx, arn))));
+        self
+    }
+
+    /// Tells which keys change when the resource of an ARN has something new to read: what its readers sleep on.
+    #[must_use]
+    pub fn news<F>(mut self, news: impl Fn(Ctx, String) -> F + Send + Sync + 'static) -> Service
+    where
+        F: Future<Output = Result<Vec<Key>>> + Send + 'static,
+    {
+        self.news = Some(Box::new(move |ctx, arn| Box::pin(news(ctx, arn))));
         self
     }
 

@@ -82,6 +82,7 @@ pub struct TaskKind {
     run: Run,
     lease: Duration,
     every: Option<Duration>,
+    standing: bool,
 }
 
 impl TaskKind {
@@ -93,13 +94,20 @@ impl TaskKind {
         F: Future<Output = Result<Outcome>> + Send + 'static,
     {
         let run: Run = Arc::new(move |ctx, task| Box::pin(run(ctx, task)));
-        TaskKind { name, run, lease: Duration::from_secs(30), every: None }
+        TaskKind { name, run, lease: Duration::from_secs(30), every: None, standing: false }
     }
 
     /// Runs once in `every` on one node, from the server's start on, as nobody in the home account.
     #[must_use]
     pub fn every(mut self, every: Duration) -> TaskKind {
         self.every = Some(every);
+        self
+    }
+
+    /// A task of this kind runs as long as what it serves exists (a poller), mostly asleep: it takes no room from others.
+    #[must_use]
+    pub fn standing(mut self) -> TaskKind {
+        self.standing = true;
         self
     }
 
@@ -149,8 +157,32 @@ pub struct Runner {
     kinds: HashMap<&'static str, TaskKind>,
     /// This process in `holder`.
     name: String,
-    running: Mutex<HashSet<String>>,
+    running: Mutex<Running>,
     finished: Notify,
+}
+
+/// What this process carries out now, by id.
+#[derive(Default)]
+struct Running {
+    passing: HashSet<String>,
+    standing: HashSet<String>,
+}
+
+impl Running {
+    /// Whether it was not there yet.
+    fn add(&mut self, id: &str, standing: bool) -> bool {
+        let set = if standing { &mut self.standing } else { &mut self.passing };
+        set.insert(id.to_owned())
+    }
+
+    fn remove(&mut self, id: &str) {
+        self.passing.remove(id);
+        self.standing.remove(id);
+    }
+
+    fn room(&self) -> usize {
+        RUNNING_MAX.saturating_sub(self.passing.len())
+    }
 }
 
 impl Cloud {
@@ -161,7 +193,7 @@ impl Cloud {
             cloud: Arc::clone(self),
             kinds: kinds.map(|kind| (kind.name, kind.clone())).collect(),
             name: self.new_request_id().to_string(),
-            running: Mutex::new(HashSet::new()),
+            running: Mutex::default(),
             finished: Notify::new(),
         });
         runner.recover(self.exclusive_store).await?;
@@ -263,7 +295,7 @@ impl Runner {
         let now = self.cloud.clock().now();
         let mut after: Option<String> = None;
         loop {
-            let room = RUNNING_MAX.saturating_sub(self.lock_running().len()).min(CLAIM_PAGE);
+            let room = self.lock_running().room().min(CLAIM_PAGE);
             if room == 0 {
                 return Ok(None);
             }
@@ -286,7 +318,7 @@ impl Runner {
                 }
                 // A kind of a service that is not part of this server waits for one that has it.
                 if let Some(kind) = self.kinds.get(record.kind.as_str())
-                    && self.lock_running().insert(record.id.clone())
+                    && self.lock_running().add(&record.id, kind.standing)
                 {
                     self.claim(kind.clone(), at, version, record).await?;
                 }
@@ -347,13 +379,16 @@ impl Runner {
                 outcome = &mut work => break outcome,
                 () = self.cloud.clock().sleep_until(renew) => {
                     let until = self.cloud.clock().now().plus(kind.lease);
-                    self.reschedule(at, until, &record).await?;
+                    // Somebody else has it now: two must not do the same work.
+                    if !self.reschedule(at, until, &record).await? {
+                        return Ok(());
+                    }
                 }
             }
         };
         let now = self.cloud.clock().now();
         record.holder.clear();
-        match (outcome, kind.every) {
+        let held = match (outcome, kind.every) {
             (Ok(Outcome::Done), None) => self.remove(at).await,
             (Ok(Outcome::Done), Some(every)) => {
                 record.attempt = 0;
@@ -372,7 +407,8 @@ impl Runner {
                 let pause = BACKOFF_FIRST.saturating_mul(1 << doublings).min(BACKOFF_MAX);
                 self.reschedule(at, now.plus(pause), &record).await
             }
-        }
+        };
+        held.map(|_| ())
     }
 
     fn ctx(&self, record: &TaskRecord) -> Ctx {
@@ -383,29 +419,31 @@ impl Runner {
         self.cloud.background_ctx(account, region, caller)
     }
 
-    async fn remove(&self, at: &str) -> Result<(), StoreError> {
+    /// Whether the task was still ours.
+    async fn remove(&self, at: &str) -> Result<bool, StoreError> {
         let mut batch = Batch::new();
         TASKS.check(&mut batch, SCOPE, at, Check::Present);
         TASKS.delete(&mut batch, SCOPE, at);
-        lost_lease_is_fine(self.cloud.store().commit(batch).await)
+        still_held(self.cloud.store().commit(batch).await)
     }
 
+    /// Whether the task was still ours.
     async fn reschedule(
         &self,
         at: &mut String,
         due: Timestamp,
         record: &TaskRecord,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let next = key(due, &record.id);
         let mut batch = Batch::new();
         TASKS.check(&mut batch, SCOPE, at.as_str(), Check::Present);
         TASKS.delete(&mut batch, SCOPE, at.as_str());
         TASKS.put(&mut batch, SCOPE, next.as_str(), record);
         *at = next;
-        lost_lease_is_fine(self.cloud.store().commit(batch).await)
+        still_held(self.cloud.store().commit(batch).await)
     }
 
-    fn lock_running(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+    fn lock_running(&self) -> std::sync::MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -420,9 +458,10 @@ fn task(record: &TaskRecord) -> Task {
 }
 
 /// The task is not where we left it: its lease ran out and another runner has it now, or everything was reset.
-fn lost_lease_is_fine(committed: Result<u64, StoreError>) -> Result<(), StoreError> {
+fn still_held(committed: Result<u64, StoreError>) -> Result<bool, StoreError> {
     match committed {
-        Ok(_) | Err(StoreError::Conflict) => Ok(()),
+        Ok(_) => Ok(true),
+        Err(StoreError::Conflict) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -9,6 +9,7 @@ use sereno_api_dynamodbstreams as api;
 use sereno_base::{Arn, Timestamp};
 use sereno_ddbexpr::encode::decode_item;
 use sereno_kernel::{Access, Ctx, Error, Result, Service};
+use sereno_store::Key;
 use sereno_store::key::Position;
 
 use crate::errors;
@@ -36,6 +37,16 @@ pub fn service() -> Service {
             |_, input| Access::new("dynamodb:GetRecords", iterator_arn(&input.shard_iterator)),
             get_records,
         )
+        .news(news)
+}
+
+/// New records, and the end of the stream.
+async fn news(ctx: Ctx, arn: String) -> Result<Vec<Key>> {
+    let Found { ctx, entry, .. } = find(&ctx, &arn).await?;
+    Ok(vec![
+        STREAM_RECORDS.partition_key(ctx.scope(), &(entry.number, 0u32)),
+        STREAMS.key(ctx.scope(), &(entry.table, entry.label)),
+    ])
 }
 
 /// The stream that an ARN names.
