@@ -388,9 +388,9 @@ def test_keys_plans_and_quotas(api, gateway, unique):
     assert usage["items"][key["id"]] == [[2, 0]]
 
 
-def signed(url, keys, method="GET"):
+def signed(url, keys, method="GET", service="execute-api"):
     request = AWSRequest(method=method, url=url)
-    SigV4Auth(Credentials(*keys), "execute-api", REGION).add_auth(request)
+    SigV4Auth(Credentials(*keys), service, REGION).add_auth(request)
     return fetch(url, method, headers=dict(request.headers.items()))
 
 
@@ -405,6 +405,8 @@ def test_iam(api, client, unique):
     assert signed(url, ("test", "test")).body.decode() == f"arn:aws:iam::{ACCOUNT}:root"
     wrong = signed(url, ("test", "wrong"))
     assert wrong.status == 403 and wrong.headers["x-amzn-errortype"] == "InvalidSignatureException"
+    elsewhere = signed(url, ("test", "test"), service="s3")
+    assert elsewhere.status == 403 and "execute-api" in elsewhere.json()["message"]
     iam = client("iam")
     user = unique("user")
     arn = iam.create_user(UserName=user)["User"]["Arn"]

@@ -139,23 +139,24 @@ impl Identifier {
     /// Who signed a request that is not an API call, over a body that is then all there. `Ok(None)`: nobody.
     pub async fn data_plane(
         &self,
+        signing_name: Option<&str>,
         mut request: HttpRequest,
     ) -> (HttpRequest, Result<Option<(Caller, Region)>, (String, String)>) {
         let signed = request.header("authorization").is_some_and(|v| v.starts_with("AWS4-"))
             || request.query.contains("X-Amz-Algorithm=");
-        if !signed {
+        let Some(signing_name) = signing_name.filter(|_| signed) else {
             return (request, Ok(None));
-        }
-        let outcome = self.data_plane_caller(&mut request).await.map(Some);
+        };
+        let outcome = self.data_plane_caller(signing_name, &mut request).await.map(Some);
         (request, outcome.map_err(Refusal::for_json))
     }
 
     async fn data_plane_caller(
         &self,
+        signing_name: &str,
         request: &mut HttpRequest,
     ) -> Result<(Caller, Region), Refusal> {
-        let service = crate::arrival::scope_service(request).unwrap_or_default();
-        let claimed = self.claim_for(request, &service).await?.ok_or(Refusal::Unsigned)?;
+        let claimed = self.claim_for(request, signing_name).await?.ok_or(Refusal::Unsigned)?;
         let collected = crate::arrival::collect(request, crate::arrival::BODY_BYTES_MAX).await;
         let body = collected.map_err(|error| {
             request.body = Body::stream(Lost(error.kind()), None);

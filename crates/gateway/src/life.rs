@@ -81,7 +81,7 @@ impl Gateway {
         let origin = Arc::new(arrival::origin(&request, authority, peer));
         let mut planes = self.cloud.services().iter().filter_map(Service::plane);
         if let Some(plane) = planes.find(|plane| plane.owns(&origin.host, &request.path)) {
-            let (ctx, request) = self.data_plane_ctx(request, origin).await;
+            let (ctx, request) = self.data_plane_ctx(plane.signing_name(), request, origin).await;
             return plane.serve(ctx, request).await;
         }
         self.call(request, origin).await
@@ -90,11 +90,12 @@ impl Gateway {
     /// A data plane's caller is whoever signed, if somebody did; who must sign is for the plane to say.
     async fn data_plane_ctx(
         &self,
+        signing_name: Option<&str>,
         request: HttpRequest,
         origin: Arc<Origin>,
     ) -> (Ctx, HttpRequest) {
         let (home, home_region) = self.cloud.home();
-        let (request, outcome) = self.identifier.data_plane(request).await;
+        let (request, outcome) = self.identifier.data_plane(signing_name, request).await;
         let (caller, region, origin) = match outcome {
             Ok(Some((caller, region))) => (caller, region, origin),
             Ok(None) => (Caller::Anonymous, home_region, origin),

@@ -60,6 +60,10 @@ impl DataPlane for Gateway {
         target::owns(host, path)
     }
 
+    fn signing_name(&self) -> Option<&'static str> {
+        Some("execute-api")
+    }
+
     fn serve(&self, ctx: Ctx, request: HttpRequest) -> BoxFuture<'_, HttpResponse> {
         Box::pin(async move {
             let id = ctx.request_id().to_string();
