@@ -7,36 +7,59 @@
 //! ```
 //!
 //! Invariants: a file in its place is whole and on disk, and so is its name; an id is 128 random
-//! bits and never used twice; a record refers to a blob only after it is finished, so a crash
-//! leaves at most drafts and files that nothing refers to, which the sweep removes.
+//! bits and never used twice, then the content's checksum (xxh3), which every reading to the end is
+//! held to; a record refers to a blob only after it is finished, so a crash leaves at most drafts
+//! and files that nothing refers to, which the sweep removes.
 
 use crate::directory::{sync_folder, unavailable};
 use bytes::{Bytes, BytesMut};
 use sereno_base::hex;
 use sereno_store::{
-    BlobInfo, BlobReader, BlobRef, BlobWriter, Blobs, BoxFuture, Result, StoreError,
+    BlobInfo, BlobReader, BlobRef, BlobWriter, Blobs, BoxFuture, Result, StoreError, is_blob_id,
 };
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use xxhash_rust::xxh3::Xxh3Default;
 
 /// A read or write of at most this size is done where it is asked for; larger work goes to a
 /// thread that may block.
 const PIECE_BYTES: usize = 256 * 1024;
 
+/// A draft of this age is nobody's: writing would have made it younger.
+const DRAFT_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// An id's digits before its checksum.
+const CHANCE_DIGITS: usize = 32;
+
 #[derive(Clone)]
-pub struct FileBlobs(Arc<PathBuf>);
+pub struct FileBlobs(Arc<Inner>);
+
+struct Inner {
+    folder: PathBuf,
+    held: Mutex<Held>,
+}
+
+/// Deletions that wait until nobody holds the blobs.
+#[derive(Default)]
+struct Held {
+    holders: usize,
+    waiting: Vec<PathBuf>,
+}
+
+struct Hold(FileBlobs);
 
 struct Writer {
     blobs: FileBlobs,
+    /// Without the checksum, unless the id was given.
     id: String,
+    given: bool,
     /// `None` while a thread has it, and after a failure.
     file: Option<File>,
     len: u64,
+    sum: Box<Xxh3Default>,
     finished: bool,
 }
 
@@ -44,6 +67,8 @@ struct Reader {
     path: PathBuf,
     file: Option<File>,
     left: u64,
+    /// Where all of a blob is read whose id has a checksum.
+    sum: Option<(Box<Xxh3Default>, String)>,
 }
 
 /// Runs blocking work on a thread for it, where there is a runtime; otherwise right here.
@@ -56,81 +81,70 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 impl FileBlobs {
-    /// Removes what a crash has left half written.
+    /// Blobs of this process alone: removes what a crash has left half written.
     pub fn open(folder: &Path) -> Result<FileBlobs> {
+        FileBlobs::prepare(folder, Duration::ZERO)
+    }
+
+    /// Blobs in a folder that several servers share: their drafts are left alone.
+    pub fn open_shared(folder: &Path) -> Result<FileBlobs> {
+        FileBlobs::prepare(folder, DRAFT_AGE_MAX)
+    }
+
+    fn prepare(folder: &Path, draft_age_max: Duration) -> Result<FileBlobs> {
         let drafts = folder.join("draft");
         let prepare = || {
             fs::create_dir_all(&drafts)?;
             for draft in fs::read_dir(&drafts)? {
-                fs::remove_file(draft?.path())?;
+                let draft = draft?;
+                let age = draft.metadata()?.modified()?.elapsed().unwrap_or_default();
+                if age >= draft_age_max {
+                    fs::remove_file(draft.path())?;
+                }
             }
             sync_folder(folder)
         };
         prepare().map_err(|error| unavailable("cannot prepare", folder, &error))?;
-        Ok(FileBlobs(Arc::new(folder.to_owned())))
+        let (folder, held) = (folder.to_owned(), Mutex::default());
+        Ok(FileBlobs(Arc::new(Inner { folder, held })))
+    }
+
+    fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn draft(&self, id: &str) -> PathBuf {
-        self.0.join("draft").join(id)
+        self.folder().join("draft").join(id)
     }
 
     /// `None` for what is no id: it may come from a request.
     fn place(&self, id: &str) -> Option<PathBuf> {
-        let is_id = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        is_id.then(|| self.0.join(&id[..2]).join(id))
+        is_blob_id(id).then(|| self.folder().join(&id[..2]).join(id))
     }
 
     fn found(&self, id: &str) -> Result<PathBuf> {
         self.place(id).ok_or_else(|| StoreError::Corrupt(format!("{id:?} is no blob")))
     }
 
-    /// Removes finished blobs that are not in `referenced` and older than `age`; says how many.
-    /// Collect `referenced` from a snapshot taken before the call; `age` must be longer than any
-    /// operation takes from finishing a blob to committing its record.
-    pub async fn sweep(&self, referenced: HashSet<String>, age: Duration) -> Result<usize> {
-        let blobs = self.clone();
-        let sweep = move || {
-            let mut removed = 0;
-            for blob in blobs.walk()? {
-                if blob.age >= age && !referenced.contains(&blob.id) {
-                    let path = blobs.found(&blob.id)?;
-                    fs::remove_file(&path)
-                        .map_err(|error| unavailable("cannot remove", &path, &error))?;
-                    removed += 1;
-                }
-            }
-            Ok(removed)
-        };
-        blocking(sweep).await?
-    }
-
-    /// Takes in a blob of a backup, under the name that records know.
-    pub(crate) fn adopt(&self, id: &str, from: &Path) -> Result<()> {
-        let place = self.found(id)?;
-        let draft = self.draft(id);
-        let shelf = self.0.join(&id[..2]);
-        let adopt = || {
-            fs::copy(from, &draft)?;
-            File::open(&draft)?.sync_all()?;
-            fs::create_dir_all(&shelf)?;
-            fs::rename(&draft, place)?;
-            sync_folder(&shelf)?;
-            sync_folder(&self.0)
-        };
-        adopt().map_err(|error| unavailable("cannot take in", from, &error))
-    }
-
     fn walk(&self) -> Result<Vec<BlobInfo>> {
         let walk = || -> std::io::Result<Vec<BlobInfo>> {
             let mut found = Vec::new();
-            for shelf in fs::read_dir(&*self.0)? {
+            for shelf in fs::read_dir(self.folder())? {
                 let shelf = shelf?;
                 if shelf.file_name() == "draft" {
                     continue;
                 }
                 for file in fs::read_dir(shelf.path())? {
                     let file = file?;
-                    let meta = file.metadata()?;
+                    let meta = match file.metadata() {
+                        // Deleted since the folder was read.
+                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                        meta => meta?,
+                    };
                     let id = file.file_name().to_string_lossy().into_owned();
                     let age = meta.modified()?.elapsed().unwrap_or_default();
                     found.push(BlobInfo { id, len: meta.len(), age });
@@ -138,24 +152,68 @@ impl FileBlobs {
             }
             Ok(found)
         };
-        walk().map_err(|error| unavailable("cannot list", &self.0, &error))
+        walk().map_err(|error| unavailable("cannot list", self.folder(), &error))
     }
 
-    fn start(&self) -> Result<Writer> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random)
-            .map_err(|error| StoreError::Unavailable(format!("no randomness: {error}")))?;
-        let id = hex(&random);
+    fn start(&self, given: Option<&str>) -> Result<Writer> {
+        let id = match given {
+            Some(id) => self.found(id).map(|_| id.to_owned())?,
+            None => {
+                let mut random = [0; CHANCE_DIGITS / 2];
+                getrandom::fill(&mut random)
+                    .map_err(|error| StoreError::Unavailable(format!("no randomness: {error}")))?;
+                hex(&random)
+            }
+        };
         let path = self.draft(&id);
         let file = File::options().write(true).create_new(true).open(&path);
         let file = file.map_err(|error| unavailable("cannot create", &path, &error))?;
-        Ok(Writer { blobs: self.clone(), id, file: Some(file), len: 0, finished: false })
+        Ok(Writer {
+            blobs: self.clone(),
+            id,
+            given: given.is_some(),
+            file: Some(file),
+            len: 0,
+            sum: Box::default(),
+            finished: false,
+        })
+    }
+}
+
+fn digits(sum: &Xxh3Default) -> String {
+    format!("{:016x}", sum.digest())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        // Not synced: a file that comes back after a crash is swept.
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unavailable("cannot remove", path, &error)),
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut held = self.0.held();
+        held.holders -= 1;
+        let free = if held.holders == 0 { std::mem::take(&mut held.waiting) } else { Vec::new() };
+        drop(held);
+        for path in free {
+            // What stays is swept.
+            drop(remove(&path));
+        }
     }
 }
 
 impl Blobs for FileBlobs {
     fn create(&self) -> BoxFuture<'_, Result<Box<dyn BlobWriter>>> {
-        let writer = self.start().map(|writer| Box::new(writer) as Box<dyn BlobWriter>);
+        let writer = self.start(None).map(|writer| Box::new(writer) as Box<dyn BlobWriter>);
+        Box::pin(std::future::ready(writer))
+    }
+
+    fn adopt<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Box<dyn BlobWriter>>> {
+        let writer = self.start(Some(id)).map(|writer| Box::new(writer) as Box<dyn BlobWriter>);
         Box::pin(std::future::ready(writer))
     }
 
@@ -182,7 +240,9 @@ impl Blobs for FileBlobs {
                 file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
             }
             let left = range.end - range.start;
-            Ok(Box::new(Reader { path, file: Some(file), left }))
+            let sum = id.get(CHANCE_DIGITS..).filter(|sum| !sum.is_empty() && left == len);
+            let sum = sum.map(|sum| (Box::default(), sum.to_owned()));
+            Ok(Box::new(Reader { path, file: Some(file), left, sum }))
         };
         Box::pin(std::future::ready(open()))
     }
@@ -194,12 +254,13 @@ impl Blobs for FileBlobs {
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>> {
         let delete = || {
             let path = self.found(id)?;
-            match fs::remove_file(&path) {
-                // Not synced: a file that comes back after a crash is swept.
-                Ok(()) => Ok(()),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(unavailable("cannot remove", &path, &error)),
+            let mut held = self.held();
+            if held.holders > 0 {
+                held.waiting.push(path);
+                return Ok(());
             }
+            drop(held);
+            remove(&path)
         };
         Box::pin(std::future::ready(delete()))
     }
@@ -207,6 +268,11 @@ impl Blobs for FileBlobs {
     fn list(&self) -> BoxFuture<'_, Result<Vec<BlobInfo>>> {
         let blobs = self.clone();
         Box::pin(async move { blocking(move || blobs.walk()).await? })
+    }
+
+    fn hold(&self) -> Option<Box<dyn Send>> {
+        self.held().holders += 1;
+        Some(Box::new(Hold(self.clone())))
     }
 }
 
@@ -219,6 +285,7 @@ impl Writer {
         let gone = || StoreError::Unavailable("writing this blob has failed before".into());
         let mut file = self.file.take().ok_or_else(gone)?;
         let len = bytes.len();
+        self.sum.update(&bytes);
         let (file, written) = if len <= PIECE_BYTES {
             let written = file.write_all(&bytes);
             (file, written)
@@ -235,18 +302,34 @@ impl Writer {
         Ok(())
     }
 
+    /// The name that the content gives; refused where another was given.
+    fn name(&self) -> Result<String> {
+        let sum = digits(&self.sum);
+        match self.given {
+            false => Ok(format!("{}{sum}", self.id)),
+            true if self.id.len() == CHANCE_DIGITS || self.id.ends_with(&sum) => {
+                Ok(self.id.clone())
+            }
+            true => Err(damaged(&self.id)),
+        }
+    }
+
     /// Content, then place, then the place's name: each durable before the next.
-    fn settle(&self, file: &File) -> std::io::Result<()> {
+    fn settle(&self, file: &File, id: &str) -> std::io::Result<()> {
         file.sync_all()?;
-        let place = self.blobs.place(&self.id).ok_or(std::io::ErrorKind::InvalidInput)?;
-        let shelf = self.blobs.0.join(&self.id[..2]);
+        let place = self.blobs.place(id).ok_or(std::io::ErrorKind::InvalidInput)?;
+        let shelf = self.blobs.folder().join(&id[..2]);
         if !shelf.is_dir() {
             fs::create_dir_all(&shelf)?;
-            sync_folder(&self.blobs.0)?;
+            sync_folder(self.blobs.folder())?;
         }
         fs::rename(self.blobs.draft(&self.id), place)?;
         sync_folder(&shelf)
     }
+}
+
+fn damaged(id: &str) -> StoreError {
+    StoreError::Corrupt(format!("blob {id} is damaged: its content does not fit its checksum"))
 }
 
 impl BlobWriter for Writer {
@@ -258,9 +341,10 @@ impl BlobWriter for Writer {
         Box::pin(async move {
             let gone = || StoreError::Unavailable("writing this blob has failed before".into());
             let file = self.file.take().ok_or_else(gone)?;
-            let blob = BlobRef { id: self.id.clone(), len: self.len };
+            let blob = BlobRef { id: self.name()?, len: self.len };
+            let id = blob.id.clone();
             let settle = move || {
-                let settled = self.settle(&file).map_err(|error| self.failed(&error));
+                let settled = self.settle(&file, &id).map_err(|error| self.failed(&error));
                 self.finished = settled.is_ok();
                 settled
             };
@@ -292,6 +376,13 @@ impl Reader {
         read.map_err(|error| unavailable("cannot read", &self.path, &error))?;
         self.file = Some(file);
         self.left -= want as u64;
+        if let Some((sum, expected)) = &mut self.sum {
+            sum.update(&piece);
+            if self.left == 0 && digits(sum) != *expected {
+                let name = self.path.file_name().unwrap_or_default();
+                return Err(damaged(&name.to_string_lossy()));
+            }
+        }
         Ok(Some(piece.freeze()))
     }
 }

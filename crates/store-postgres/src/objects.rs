@@ -15,7 +15,7 @@ use object_store::{
     GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload,
 };
 use sereno_store::{
-    BlobInfo, BlobReader, BlobRef, BlobWriter, Blobs, BoxFuture, Result, StoreError,
+    BlobInfo, BlobReader, BlobRef, BlobWriter, Blobs, BoxFuture, Result, StoreError, is_blob_id,
 };
 use std::ops::Range;
 use std::path::PathBuf;
@@ -75,12 +75,17 @@ impl ObjectBlobs {
     }
 
     fn place(&self, id: &str) -> Result<Path> {
-        let is_id = id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if !is_id {
+        if !is_blob_id(id) {
             return Err(StoreError::Corrupt(format!("{id:?} is no blob")));
         }
         let parts = [self.prefix.as_str(), &id[..2], id];
         Ok(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/").into())
+    }
+
+    fn writer(&self, id: &str) -> Result<Box<dyn BlobWriter>> {
+        let (blobs, place) = (self.clone(), self.place(id)?);
+        let (id, buffer) = (id.to_owned(), BytesMut::new());
+        Ok(Box::new(Writer { blobs, id, place, buffer, len: 0, upload: None }))
     }
 }
 
@@ -90,12 +95,13 @@ impl Blobs for ObjectBlobs {
             let mut random = [0; 16];
             getrandom::fill(&mut random)
                 .map_err(|error| StoreError::Unavailable(format!("no randomness: {error}")))?;
-            let id = sereno_base::hex(&random);
-            let (blobs, place) = (self.clone(), self.place(&id)?);
-            let buffer = BytesMut::new();
-            Ok(Box::new(Writer { blobs, id, place, buffer, len: 0, upload: None }))
+            self.writer(&sereno_base::hex(&random))
         };
         Box::pin(std::future::ready(create()))
+    }
+
+    fn adopt<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Box<dyn BlobWriter>>> {
+        Box::pin(std::future::ready(self.writer(id)))
     }
 
     fn open<'a>(

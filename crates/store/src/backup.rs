@@ -40,16 +40,24 @@ impl Summary {
     }
 }
 
+/// Is shown every entry: to gather what it refers to, to say how far the work is.
+pub type Visit<'a> = &'a mut (dyn FnMut(&Key, &Bytes) -> Result<()> + Send);
+
 /// Reads everything, so that damage is found before it is needed.
-pub async fn verify(snapshot: &dyn Snapshot) -> Result<Summary> {
-    walk(snapshot, &mut |_, _, _| Ok(())).await
+pub async fn verify(snapshot: &dyn Snapshot, visit: Visit<'_>) -> Result<Summary> {
+    walk(snapshot, &mut |key, _, value| visit(key, value)).await
 }
 
 /// Writes everything that the snapshot shows.
-pub async fn save(snapshot: &dyn Snapshot, to: &mut (dyn Write + Send)) -> Result<Summary> {
+pub async fn save(
+    snapshot: &dyn Snapshot,
+    to: &mut (dyn Write + Send),
+    visit: Visit<'_>,
+) -> Result<Summary> {
     to.write_all(HEADER).map_err(|error| failed(&error))?;
     let mut block = Vec::with_capacity(BLOCK_BYTES);
     let summary = walk(snapshot, &mut |key, version, value| {
+        visit(key, value)?;
         let joined = key.to_bytes();
         block.extend_from_slice(&length(joined.len())?.to_le_bytes());
         block.extend_from_slice(&joined);
@@ -73,39 +81,87 @@ pub async fn save(snapshot: &dyn Snapshot, to: &mut (dyn Write + Send)) -> Resul
 
 /// Puts a backup into an empty store. Values get new versions; what was appended keeps its place,
 /// and later appends go behind it.
-pub async fn load(store: &dyn Store, from: &mut (dyn Read + Send)) -> Result<Summary> {
-    if !store.snapshot().await?.page(None, 1).await?.is_empty() {
-        return Err(StoreError::Unavailable(
-            "a backup is restored into an empty store only".into(),
-        ));
-    }
+pub async fn load(
+    store: &dyn Store,
+    from: &mut (dyn Read + Send),
+    visit: Visit<'_>,
+) -> Result<Summary> {
+    let mut filling = Filling::of(store).await?;
     let mut header = [0; HEADER.len()];
     from.read_exact(&mut header).map_err(|error| failed(&error))?;
     if header != HEADER {
         return Err(StoreError::Corrupt("this is no backup of this format".into()));
     }
-    let mut summary = Summary::default();
     while let Some(block) = read_block(from)? {
-        let mut batch = Batch::new();
-        let mut bytes = 0;
         for entry in Entries(&block) {
             let (key, version, value) = entry?;
-            summary.count(&key, version, &value);
-            bytes += key.size() + value.len();
-            // A block holds at most one entry over its usual size.
-            if bytes > limits::TRANSACTION_BYTES_MAX
-                || batch.mutations.len() == limits::TRANSACTION_OPERATIONS_MAX
-            {
-                bytes = key.size() + value.len();
-                store.commit(std::mem::take(&mut batch)).await?;
-            }
-            batch = batch.with(Mutation::Put(key, value));
+            let value = Bytes::from(value);
+            visit(&key, &value)?;
+            filling.add(key, version, &value).await?;
         }
-        store.commit(batch).await?;
     }
-    // Last: a restore that was cut short is seen by its missing end, not by its versions.
-    store.raise_version(summary.version).await?;
-    Ok(summary)
+    filling.finish().await
+}
+
+/// Puts everything that the snapshot shows into another, empty store: [`save`] and [`load`] without
+/// a backup between.
+pub async fn transfer(
+    snapshot: &dyn Snapshot,
+    store: &dyn Store,
+    visit: Visit<'_>,
+) -> Result<Summary> {
+    let mut filling = Filling::of(store).await?;
+    let mut after: Option<Key> = None;
+    loop {
+        let page = snapshot.page(after.as_ref(), PAGE).await?;
+        let Some((last, _, _)) = page.last() else { return filling.finish().await };
+        after = Some(last.clone());
+        for (key, version, value) in page {
+            visit(&key, &value)?;
+            filling.add(key, version, &value).await?;
+        }
+    }
+}
+
+/// A store being filled, a batch at a time.
+struct Filling<'a> {
+    store: &'a dyn Store,
+    batch: Batch,
+    bytes: usize,
+    summary: Summary,
+}
+
+/// Enough for a commit to cost little beside what it writes.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+impl<'a> Filling<'a> {
+    async fn of(store: &'a dyn Store) -> Result<Filling<'a>> {
+        if !store.snapshot().await?.page(None, 1).await?.is_empty() {
+            return Err(StoreError::Unavailable("only an empty store can be filled".into()));
+        }
+        Ok(Filling { store, batch: Batch::new(), bytes: 0, summary: Summary::default() })
+    }
+
+    async fn add(&mut self, key: Key, version: Version, value: &Bytes) -> Result<()> {
+        self.summary.count(&key, version, value);
+        let size = key.size() + value.len();
+        let full = self.bytes + size > BATCH_BYTES
+            || self.batch.mutations.len() == limits::TRANSACTION_OPERATIONS_MAX;
+        if full && !self.batch.mutations.is_empty() {
+            self.bytes = 0;
+            self.store.commit(std::mem::take(&mut self.batch)).await?;
+        }
+        self.bytes += size;
+        self.batch.mutations.push(Mutation::Put(key, value.to_vec()));
+        Ok(())
+    }
+
+    async fn finish(self) -> Result<Summary> {
+        self.store.commit(self.batch).await?;
+        // Last: a restore that was cut short is seen by its missing end, not by its versions.
+        self.store.raise_version(self.summary.version).await?;
+        Ok(self.summary)
+    }
 }
 
 async fn walk(
@@ -217,6 +273,10 @@ mod tests {
     use crate::MemoryStore;
     use crate::Write as _;
 
+    fn nothing(_: &Key, _: &Bytes) -> Result<()> {
+        Ok(())
+    }
+
     async fn filled() -> MemoryStore {
         let store = MemoryStore::new();
         for number in 0..3_000_u32 {
@@ -234,12 +294,12 @@ mod tests {
         let store = filled().await;
         let snapshot = store.snapshot().await.unwrap();
         let mut backup = Vec::new();
-        let saved = save(&*snapshot, &mut backup).await.unwrap();
+        let saved = save(&*snapshot, &mut backup, &mut nothing).await.unwrap();
         assert_eq!((saved.entries, saved.version), (6_000, 3_000));
-        assert_eq!(verify(&*snapshot).await.unwrap(), saved);
+        assert_eq!(verify(&*snapshot, &mut nothing).await.unwrap(), saved);
 
         let copy = MemoryStore::new();
-        assert_eq!(load(&copy, &mut &backup[..]).await.unwrap(), saved);
+        assert_eq!(load(&copy, &mut &backup[..], &mut nothing).await.unwrap(), saved);
         let contents = |page: Vec<(Key, Version, Bytes)>| {
             page.into_iter().map(|(key, _, value)| (key, value)).collect::<Vec<_>>()
         };
@@ -248,20 +308,32 @@ mod tests {
         assert!(contents(copied) == contents(original));
         let next = copy.commit(Batch::new().with(Mutation::Delete(Key::new("x", "")))).await;
         assert!(next.unwrap() > 3_000);
-        assert!(matches!(load(&copy, &mut &backup[..]).await, Err(StoreError::Unavailable(_))));
+        let again = load(&copy, &mut &backup[..], &mut nothing).await;
+        assert!(matches!(again, Err(StoreError::Unavailable(_))));
+
+        let moved = MemoryStore::new();
+        let mut seen = 0;
+        let visit = &mut |_: &Key, _: &Bytes| {
+            seen += 1;
+            Ok(())
+        };
+        assert_eq!(transfer(&*snapshot, &moved, visit).await.unwrap(), saved);
+        let moved = moved.snapshot().await.unwrap().page(None, usize::MAX).await.unwrap();
+        assert!(contents(moved) == contents(snapshot.page(None, usize::MAX).await.unwrap()));
+        assert_eq!(seen, 6_000);
     }
 
     #[tokio::test]
     async fn damage_is_seen() {
         let store = filled().await;
         let mut backup = Vec::new();
-        save(&*store.snapshot().await.unwrap(), &mut backup).await.unwrap();
+        save(&*store.snapshot().await.unwrap(), &mut backup, &mut nothing).await.unwrap();
         for at in [3, 20, 1_000, backup.len() / 2, backup.len() - 3] {
             let mut damaged = backup.clone();
             damaged[at] ^= 4;
-            let outcome = load(&MemoryStore::new(), &mut &damaged[..]).await;
+            let outcome = load(&MemoryStore::new(), &mut &damaged[..], &mut nothing).await;
             assert!(matches!(outcome, Err(StoreError::Corrupt(_))), "{at}: {outcome:?}");
-            let outcome = load(&MemoryStore::new(), &mut &backup[..at]).await;
+            let outcome = load(&MemoryStore::new(), &mut &backup[..at], &mut nothing).await;
             assert!(matches!(outcome, Err(StoreError::Corrupt(_))), "cut {at}: {outcome:?}");
         }
     }

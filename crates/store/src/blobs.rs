@@ -44,6 +44,10 @@ pub trait BlobReader: Send {
 pub trait Blobs: Send + Sync + 'static {
     fn create(&self) -> BoxFuture<'_, Result<Box<dyn BlobWriter>>>;
 
+    /// Takes in a blob of another store, under the id that records know. `finish` refuses content
+    /// that does not fit the id.
+    fn adopt<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Box<dyn BlobWriter>>>;
+
     /// Reads the bytes of `range`, which must lie inside the blob.
     fn open<'a>(
         &'a self,
@@ -58,6 +62,17 @@ pub trait Blobs: Send + Sync + 'static {
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<()>>;
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<BlobInfo>>>;
+
+    /// While the answer lives, nothing is deleted; what should have been is deleted afterwards.
+    /// `None`: others delete here too, so it cannot be promised.
+    fn hold(&self) -> Option<Box<dyn Send>> {
+        None
+    }
+}
+
+/// Whether it can be a blob's id: ids come from requests too.
+pub fn is_blob_id(id: &str) -> bool {
+    matches!(id.len(), 32 | 48) && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Stores bytes that are in memory anyway.

@@ -96,7 +96,9 @@ mod txn;
 mod watch;
 
 pub use batch::{Batch, Check, Mutation, Write};
-pub use blobs::{BlobInfo, BlobReader, BlobRef, BlobWriter, Blobs, read_blob, write_blob};
+pub use blobs::{
+    BlobInfo, BlobReader, BlobRef, BlobWriter, Blobs, is_blob_id, read_blob, write_blob,
+};
 #[doc(hidden)]
 pub use bytes::Bytes as __Bytes;
 pub use error::{Result, StoreError};

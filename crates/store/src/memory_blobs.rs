@@ -20,6 +20,7 @@ struct Shelf {
 
 struct Writer {
     blobs: MemoryBlobs,
+    id: String,
     bytes: BytesMut,
 }
 
@@ -37,9 +38,16 @@ impl MemoryBlobs {
 
 impl Blobs for MemoryBlobs {
     fn create(&self) -> BoxFuture<'_, Result<Box<dyn BlobWriter>>> {
-        let writer: Box<dyn BlobWriter> =
-            Box::new(Writer { blobs: self.clone(), bytes: BytesMut::new() });
-        Box::pin(ready(Ok(writer)))
+        let mut shelf = self.shelf();
+        shelf.next += 1;
+        let id = format!("{:032x}", shelf.next);
+        drop(shelf);
+        Box::pin(async move { self.adopt(&id).await })
+    }
+
+    fn adopt<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Box<dyn BlobWriter>>> {
+        let writer = Writer { blobs: self.clone(), id: id.to_owned(), bytes: BytesMut::new() };
+        Box::pin(ready(Ok(Box::new(writer) as Box<dyn BlobWriter>)))
     }
 
     fn open<'a>(
@@ -84,11 +92,9 @@ impl BlobWriter for Writer {
     }
 
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<BlobRef>> {
-        let mut shelf = self.blobs.shelf();
-        shelf.next += 1;
-        let blob = BlobRef { id: format!("{:032x}", shelf.next), len: self.bytes.len() as u64 };
-        shelf.blobs.insert(blob.id.clone(), (self.bytes.freeze(), Instant::now()));
-        drop(shelf);
+        let blob = BlobRef { id: self.id, len: self.bytes.len() as u64 };
+        let kept = (self.bytes.freeze(), Instant::now());
+        self.blobs.shelf().blobs.insert(blob.id.clone(), kept);
         Box::pin(ready(Ok(blob)))
     }
 }

@@ -49,12 +49,18 @@ impl<K: KeyTuple, V: Record> Table<K, V> {
         self
     }
 
-    fn begin(&self, scope: Scope) -> Key {
+    /// What the partitions of this table, and of no other, begin with.
+    pub fn partitions_begin(&self) -> Vec<u8> {
         let mut partition = Vec::with_capacity(self.service.len() + self.name.len() + 64);
         escape(self.service.as_bytes(), &mut partition);
         terminate(&mut partition);
         escape(self.name.as_bytes(), &mut partition);
         terminate(&mut partition);
+        partition
+    }
+
+    fn begin(&self, scope: Scope) -> Key {
+        let mut partition = self.partitions_begin();
         scope.encode(&mut partition);
         Key { partition, sort: Vec::new() }
     }

@@ -4,8 +4,6 @@ use crate::folder::Folder;
 use bytes::Bytes;
 use sereno_store::{BlobRef, Blobs, StoreError, read_blob, write_blob};
 use sereno_store_local::FileBlobs;
-use std::collections::HashSet;
-use std::time::Duration;
 
 async fn part(blobs: &dyn Blobs, blob: &BlobRef, range: std::ops::Range<u64>) -> Vec<u8> {
     let mut reader = blobs.open(&blob.id, range).await.unwrap();
@@ -45,26 +43,53 @@ async fn blobs_come_back_whole_and_in_parts() {
 }
 
 #[tokio::test]
-async fn drafts_vanish_and_the_sweep_spares_what_is_referenced_or_young() {
+async fn drafts_of_a_crash_vanish_unless_they_may_be_others() {
     let folder = Folder::new();
     let blobs = FileBlobs::open(folder.path()).unwrap();
-    let kept = write_blob(&blobs, Bytes::from_static(b"kept")).await.unwrap();
-    let lost = write_blob(&blobs, Bytes::from_static(b"lost")).await.unwrap();
+    let drafts = || std::fs::read_dir(folder.path().join("draft")).unwrap().count();
+    write_blob(&blobs, Bytes::from_static(b"kept")).await.unwrap();
     let mut unfinished = blobs.create().await.unwrap();
     unfinished.write(Bytes::from_static(b"half")).await.unwrap();
     drop(unfinished);
+    assert_eq!(drafts(), 0);
     let mut crashed = blobs.create().await.unwrap();
     crashed.write(Bytes::from_static(b"half")).await.unwrap();
     std::mem::forget(crashed);
-    assert_eq!(std::fs::read_dir(folder.path().join("draft")).unwrap().count(), 1);
+    drop(FileBlobs::open_shared(folder.path()).unwrap());
+    assert_eq!(drafts(), 1);
     let blobs = FileBlobs::open(folder.path()).unwrap();
-    assert_eq!(std::fs::read_dir(folder.path().join("draft")).unwrap().count(), 0);
-    assert_eq!(blobs.list().await.unwrap().len(), 2);
+    assert_eq!((drafts(), blobs.list().await.unwrap().len()), (0, 1));
+}
 
-    let referenced = HashSet::from([kept.id.clone()]);
-    let hour = Duration::from_secs(3600);
-    assert_eq!(blobs.sweep(referenced.clone(), hour).await, Ok(0));
-    assert_eq!(blobs.sweep(referenced, Duration::ZERO).await, Ok(1));
-    assert_eq!(read_blob(&blobs, &kept, 10).await.unwrap(), Bytes::from_static(b"kept"));
-    assert!(blobs.open(&lost.id, 0..1).await.is_err());
+#[tokio::test]
+async fn what_is_held_is_deleted_afterwards() {
+    let folder = Folder::new();
+    let blobs = FileBlobs::open(folder.path()).unwrap();
+    let blob = write_blob(&blobs, Bytes::from_static(b"held")).await.unwrap();
+    let (first, second) = (blobs.hold(), blobs.hold());
+    blobs.delete(&blob.id).await.unwrap();
+    drop(first);
+    assert_eq!(read_blob(&blobs, &blob, 10).await.unwrap(), Bytes::from_static(b"held"));
+    drop(second);
+    assert!(blobs.open(&blob.id, 0..1).await.is_err());
+}
+
+#[tokio::test]
+async fn content_is_held_to_its_name() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let blobs = FileBlobs::open(folder.path()).unwrap();
+    let copies = FileBlobs::open(other.path()).unwrap();
+    let blob = write_blob(&blobs, Bytes::from_static(b"content")).await.unwrap();
+    let adopt = async |content: &'static [u8]| {
+        let mut writer = copies.adopt(&blob.id).await.unwrap();
+        writer.write(Bytes::from_static(content)).await.unwrap();
+        writer.finish().await
+    };
+    assert!(matches!(adopt(b"contend").await, Err(StoreError::Corrupt(_))));
+    assert_eq!(adopt(b"content").await.unwrap(), blob);
+
+    std::fs::write(blobs.path(&blob.id).unwrap(), b"contend").unwrap();
+    assert!(matches!(read_blob(&blobs, &blob, 10).await, Err(StoreError::Corrupt(_))));
+    // A part cannot be checked.
+    assert_eq!(part(&blobs, &blob, 0..3).await, b"con");
 }
