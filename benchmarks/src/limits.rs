@@ -123,12 +123,30 @@ pub fn group_commits_per_s(folder: &Path, writers: u64, time: Duration) -> Resul
     Ok(commits as f64 / time.as_secs_f64())
 }
 
+/// A command in an environment without settings that change how an interpreter starts (certificates to load, options).
+fn bare(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LANG", "C.UTF-8");
+    command
+}
+
+/// The interpreter itself, where the search path leads to a version manager's script; `None` if it is not installed.
+pub fn interpreter(name: &str) -> Option<String> {
+    let question = match name {
+        "python3" => ["-c", "import sys; print(sys.executable)"],
+        "node" => ["-p", "process.execPath"],
+        _ => return Some(name.to_owned()),
+    };
+    let output = Command::new(name).args(question).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 /// Median wall time of a command, in ms; `None` if it is not installed.
 pub fn process_ms(command: &[&str], rounds: usize) -> Option<f64> {
     let mut taken = Vec::new();
     for _ in 0..rounds {
         let started = Instant::now();
-        let status = Command::new(command[0])
+        let status = bare(command[0])
             .args(&command[1..])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -150,11 +168,11 @@ const NODE_LOOP: &str = "let b='';process.stdin.on('data',d=>{b+=d;let i;while((
 
 /// Median round trip through pipes to a warm interpreter that decodes and encodes JSON, in µs.
 pub fn pipe_us(interpreter: &str, rounds: usize) -> Option<f64> {
-    let arguments = match interpreter {
-        "python3" => ["-c", PYTHON_LOOP],
-        _ => ["-e", NODE_LOOP],
+    let arguments = match interpreter.ends_with("node") {
+        false => ["-c", PYTHON_LOOP],
+        true => ["-e", NODE_LOOP],
     };
-    let mut child = Command::new(interpreter)
+    let mut child = bare(interpreter)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

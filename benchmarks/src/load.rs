@@ -8,10 +8,15 @@ use tokio::net::TcpStream;
 
 /// What a run measured.
 pub struct Measured {
+    /// Requests, those that were not timed included.
+    pub count: f64,
     pub per_second: f64,
     pub p50_us: f64,
     pub p99_us: f64,
 }
+
+/// Requests of a connection that are not timed: its first ones.
+const WARM_UP: usize = 20;
 
 /// One connection.
 pub struct Connection {
@@ -38,11 +43,15 @@ impl Connection {
             if self.stream.read_buf(&mut self.buffer).await.map_err(failed)? == 0 {
                 return Err("the server closed the connection".to_owned());
             }
-            if let Some((status, from, length)) = head(&self.buffer)
-                && self.buffer.len() >= from + length
-            {
-                return Ok((status, self.buffer[from..from + length].to_vec()));
+            let Some((status, from, length)) = head(&self.buffer) else { continue };
+            // The rest of a large body is read without looking at the head again.
+            while self.buffer.len() < from + length {
+                self.buffer.reserve(from + length - self.buffer.len());
+                if self.stream.read_buf(&mut self.buffer).await.map_err(failed)? == 0 {
+                    return Err("the server closed the connection".to_owned());
+                }
             }
+            return Ok((status, self.buffer[from..from + length].to_vec()));
         }
     }
 
@@ -67,7 +76,10 @@ fn head(buffer: &[u8]) -> Option<(u16, usize, usize)> {
     Some((status, end, length.unwrap_or(0)))
 }
 
-/// Sends `requests` round-robin over `connections` connections for `time`; the first answers of each are not counted.
+/// Requests of a connection that are not timed: its first ones.
+const WARM_UP: usize = 20;
+
+/// Sends `requests` round-robin over `connections` connections for `time`.
 pub async fn run(
     port: u16,
     requests: Vec<Vec<u8>>,
@@ -79,19 +91,14 @@ pub async fn run(
     for worker in 0..connections {
         let requests = Arc::clone(&requests);
         workers.push(tokio::spawn(async move {
-            let mut connection = Connection::open(port).await?;
+            let mut client = Client::open(port, requests, worker).await?;
+            client.send(WARM_UP).await?;
             let mut taken = Vec::with_capacity(1 << 16);
-            let mut next = worker * 7919;
-            for _ in 0..20 {
-                connection.call(&requests[next % requests.len()]).await?;
-                next += 1;
-            }
             let until = Instant::now() + time;
             while Instant::now() < until {
                 let started = Instant::now();
-                connection.call(&requests[next % requests.len()]).await?;
+                client.send(1).await?;
                 taken.push(started.elapsed());
-                next += 1;
             }
             Ok::<_, String>(taken)
         }));
@@ -111,6 +118,54 @@ pub async fn run(
         all.get(index).map_or(f64::NAN, |taken| taken.as_secs_f64() * 1e6)
     };
     #[allow(clippy::cast_precision_loss)]
-    let per_second = all.len() as f64 / time.as_secs_f64();
-    Ok(Measured { per_second, p50_us: at(0.5), p99_us: at(0.99) })
+    let (timed, warming) = (all.len() as f64, (WARM_UP * connections) as f64);
+    Ok(Measured {
+        count: timed + warming,
+        per_second: timed / time.as_secs_f64(),
+        p50_us: at(0.5),
+        p99_us: at(0.99),
+    })
+}
+
+/// Sends `count` requests in all.
+pub async fn send(
+    port: u16,
+    requests: Vec<Vec<u8>>,
+    connections: usize,
+    count: usize,
+) -> Result<(), String> {
+    let requests = Arc::new(requests);
+    let mut workers = Vec::new();
+    for worker in 0..connections {
+        let requests = Arc::clone(&requests);
+        workers.push(tokio::spawn(async move {
+            Client::open(port, requests, worker).await?.send(count / connections).await
+        }));
+    }
+    for worker in workers {
+        worker.await.map_err(|error| error.to_string())??;
+    }
+    Ok(())
+}
+
+/// A connection that goes round the requests, each client from another place.
+struct Client {
+    connection: Connection,
+    requests: Arc<Vec<Vec<u8>>>,
+    next: usize,
+}
+
+impl Client {
+    async fn open(port: u16, requests: Arc<Vec<Vec<u8>>>, worker: usize) -> Result<Client, String> {
+        let connection = Connection::open(port).await?;
+        Ok(Client { connection, requests, next: worker * 7919 })
+    }
+
+    async fn send(&mut self, count: usize) -> Result<(), String> {
+        for _ in 0..count {
+            self.connection.call(&self.requests[self.next % self.requests.len()]).await?;
+            self.next += 1;
+        }
+        Ok(())
+    }
 }

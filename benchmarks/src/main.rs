@@ -2,10 +2,13 @@
 //!
 //! `./bench` builds and runs it. Figures are not comparable between machines or runs; ratios are.
 
+mod dynamodb;
+mod lambda;
 mod limits;
 mod load;
 mod measure;
 mod report;
+mod s3;
 mod server;
 mod signed;
 
@@ -26,7 +29,9 @@ fn main() -> ExitCode {
         // This same program is also the bare server that Sereno is compared with.
         Some("bare-server") => runtime.block_on(limits::bare_server()),
         Some("--help" | "-h") => {
-            println!("usage: ./bench [dynamodb] [lambda] [start]   (all without a word)");
+            println!(
+                "usage: ./bench [start] [dynamodb] [memory] [s3] [lambda]   (all without a word)"
+            );
             Ok(())
         }
         _ => runtime.block_on(measure::all(&arguments)),

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use crate::load::Connection;
 use crate::signed;
 
+/// Linux counts processor time in hundredths of a second, whatever its own clock's rate.
+const TICK_US: f64 = 10_000.0;
+
 /// A server process, killed when dropped.
 pub struct Server {
     child: Child,
@@ -61,6 +64,16 @@ impl Server {
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
         Err("Sereno does not answer".to_owned())
+    }
+
+    /// Processor time so far, in µs. A throughput depends on who else shares the machine; this hardly does.
+    pub fn cpu_us(&self) -> Option<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // Behind the program's name, which may hold anything: user and system time are the 12th and 13th.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks: f64 =
+            fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
+        Some(ticks * TICK_US)
     }
 
     /// Resident memory, in MiB.

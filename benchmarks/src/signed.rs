@@ -24,8 +24,9 @@ pub fn request(
     let time = Timestamp::EPOCH.plus(Duration::from_secs(now.as_secs()));
     let hash = hex(&Sha256::digest(body));
     let date = time.basic();
+    let of_s3 = (service == "s3").then_some(("x-amz-content-sha256", hash.as_str()));
     let fixed = [("host", "127.0.0.1"), ("x-amz-date", date.as_str())];
-    for (name, value) in fixed.iter().chain(headers) {
+    for (name, value) in fixed.iter().chain(&of_s3).chain(headers) {
         let value = HeaderValue::from_str(value).expect("benchmarks send plain headers");
         request.headers.insert(HeaderName::from_static(name), value);
     }
@@ -47,7 +48,8 @@ pub fn request(
         placement: Placement::Header,
     };
     let key = SigningKey::derive(SECRET, &scope);
-    let signature = sigv4::signature(&key, &claim, &request, &hash, PathEncoding::Twice);
+    let encoding = if service == "s3" { PathEncoding::Once } else { PathEncoding::Twice };
+    let signature = sigv4::signature(&key, &claim, &request, &hash, encoding);
     let mut text = format!("{method} {path} HTTP/1.1\r\n");
     for (name, value) in &request.headers {
         text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap_or_default()));
@@ -70,6 +72,11 @@ pub fn dynamodb(operation: &str, input: &serde_json::Value) -> Vec<u8> {
     let headers =
         [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", target.as_str())];
     request("dynamodb", Method::POST, "/", &headers, input.to_string().as_bytes())
+}
+
+/// A call of S3, its body's hash signed with it.
+pub fn s3(method: Method, path: &str, body: &[u8]) -> Vec<u8> {
+    request("s3", method, path, &[], body)
 }
 
 /// A Lambda invocation.

@@ -1,11 +1,13 @@
 //! The instances of one state of one function: which are idle, who waits, what is being started.
 //!
 //! Invariants: an instance is in exactly one place: idle, with an invocation, or ended; whoever waits gets the first
-//! instance that becomes free, started for him or not; a retired fleet never hands out an instance again.
+//! instance that becomes free, started for him or not; never more instances are being started than invocations wait, so
+//! that a busy moment does not become a storm of starts; a retired fleet never hands out an instance again.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sereno_kernel::sandbox::InvokeFailure;
 use tokio::sync::oneshot;
@@ -33,7 +35,18 @@ pub struct Fleet {
 struct State {
     idle: Vec<Idle>,
     waiting: VecDeque<oneshot::Sender<Given>>,
+    /// With an invocation.
+    busy: usize,
+    /// On their way.
+    starting: usize,
+    /// How long the last start took.
+    start_took: Duration,
 }
+
+/// How long an invocation waits for an instance that is about to be free, before one is started for it: half of what a
+/// start would take, within these bounds. A call that is done sooner than that is never worth a start.
+const PATIENCE_MIN: Duration = Duration::from_millis(2);
+const PATIENCE_MAX: Duration = Duration::from_millis(40);
 
 struct Idle {
     instance: Box<Instance>,
@@ -43,8 +56,14 @@ struct Idle {
 /// What `Fleet::ask` answers.
 pub enum Ask {
     Idle(Box<Instance>),
-    /// Nothing is idle: start one, and wait here.
-    Wait(oneshot::Receiver<Given>),
+    Wait(Place),
+}
+
+/// A place in the queue.
+pub struct Place {
+    pub given: oneshot::Receiver<Given>,
+    /// Ask `wants_start` after this time; at once if nothing is about to be free.
+    pub patience: Duration,
 }
 
 impl Fleet {
@@ -54,63 +73,79 @@ impl Fleet {
         while let Some(idle) = state.idle.pop() {
             let mut instance = idle.instance;
             if !instance.is_over() {
+                state.busy += 1;
                 return Ask::Idle(instance);
             }
         }
         let (give, given) = oneshot::channel();
         state.waiting.push_back(give);
-        Ask::Wait(given)
+        let patience = match state.busy {
+            0 => Duration::ZERO,
+            _ => (state.start_took / 2).clamp(PATIENCE_MIN, PATIENCE_MAX),
+        };
+        Ask::Wait(Place { given, patience })
+    }
+
+    /// Shall one who still waits start an instance? If so, `started` must follow.
+    pub fn wants_start(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.waiting.retain(|waiter| !waiter.is_closed());
+        let wanted = state.starting < state.waiting.len();
+        state.starting += usize::from(wanted);
+        wanted
     }
 
     /// A start came to an end, well or not.
-    pub fn started(&self, given: Given) {
+    pub fn started(&self, given: Given, took: Duration) {
+        {
+            let mut state = lock(&self.state);
+            state.starting -= 1;
+            state.start_took = took;
+            state.busy += usize::from(matches!(given, Given::Ready(_)));
+        }
         let given = match given {
             Given::Ready(instance) => return self.release(instance),
             other => other,
         };
         // Those who wait are equal: the first one bears it.
-        let mut given = Some(given);
+        let mut given = given;
         while let Some(waiter) = self.next_waiter() {
-            match given.take().map(|given| waiter.send(given)) {
-                Some(Err(back)) => given = Some(back),
-                _ => return,
+            match waiter.send(given) {
+                Ok(()) => return,
+                Err(back) => given = back,
             }
         }
-        if let Some(Given::Failed(instance, _)) = given {
+        if let Given::Failed(instance, _) = given {
             instance.kill();
         }
     }
 
-    /// An instance is free.
+    /// An instance is free. Who waits may have asked before the fleet was retired, and may still have the old code.
     pub fn release(&self, instance: Box<Instance>) {
-        if self.retired.load(Ordering::Acquire) {
-            self.give_retired(instance);
-            return;
-        }
         let mut given = Given::Ready(instance);
-        while let Some(waiter) = self.next_waiter() {
+        loop {
+            let mut state = lock(&self.state);
+            let Some(waiter) = state.waiting.pop_front() else {
+                state.busy -= 1;
+                let Given::Ready(instance) = given else { return };
+                if self.is_retired() {
+                    instance.kill();
+                } else {
+                    state.idle.push(Idle { instance, since: Instant::now() });
+                }
+                return;
+            };
+            drop(state);
             match waiter.send(given) {
                 Ok(()) => return,
                 Err(back) => given = back,
             }
-        }
-        if let Given::Ready(instance) = given {
-            lock(&self.state).idle.push(Idle { instance, since: Instant::now() });
         }
     }
 
-    /// Who waits already asked before the change, and may still have the old code.
-    fn give_retired(&self, instance: Box<Instance>) {
-        let mut given = Given::Ready(instance);
-        while let Some(waiter) = self.next_waiter() {
-            match waiter.send(given) {
-                Ok(()) => return,
-                Err(back) => given = back,
-            }
-        }
-        if let Given::Ready(instance) = given {
-            instance.kill();
-        }
+    /// An instance ended in its invocation.
+    pub fn ended(&self) {
+        lock(&self.state).busy -= 1;
     }
 
     fn next_waiter(&self) -> Option<oneshot::Sender<Given>> {
@@ -154,6 +189,8 @@ impl Fleet {
             let idle = &state.idle[position];
             if idle.since <= before && !idle.instance.frozen {
                 let idle = state.idle.remove(position);
+                // Back in a moment.
+                state.busy += 1;
                 taken.push((idle.instance, idle.since));
             } else {
                 position += 1;
@@ -164,12 +201,13 @@ impl Fleet {
 
     /// Puts a frozen one back, unless it is wanted meanwhile.
     pub fn put_back(&self, instance: Box<Instance>, since: Instant) {
-        let wanted = !lock(&self.state).waiting.is_empty() || self.is_retired();
-        if wanted {
-            self.release(instance);
-        } else {
-            lock(&self.state).idle.insert(0, Idle { instance, since });
+        let mut state = lock(&self.state);
+        if !state.waiting.is_empty() || self.is_retired() {
+            drop(state);
+            return self.release(instance);
         }
+        state.busy -= 1;
+        state.idle.insert(0, Idle { instance, since });
     }
 
     /// (instances idle, of which not yet frozen, anybody waiting)

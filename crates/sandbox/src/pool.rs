@@ -1,12 +1,13 @@
 //! Generic workers: interpreters that have started, in a jail, and wait for a function. Node.js cannot fork, so this is how
 //! its start is had in advance.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::frames::FrameReader;
 use crate::helper::{End, Handles, Helper, lock};
@@ -21,10 +22,17 @@ pub struct Generic {
     pub output: Receiver,
 }
 
-#[derive(Default)]
 struct Shelf {
-    ready: Vec<Generic>,
+    used: Instant,
+    /// The oldest first: it has come furthest with its own start.
+    ready: VecDeque<Generic>,
     starting: usize,
+}
+
+impl Default for Shelf {
+    fn default() -> Shelf {
+        Shelf { used: Instant::now(), ready: VecDeque::new(), starting: 0 }
+    }
 }
 
 #[derive(Default)]
@@ -37,7 +45,8 @@ impl Pool {
     pub fn take(&self, program: &Path) -> Option<Generic> {
         let mut shelves = lock(&self.shelves);
         let shelf = shelves.get_mut(program)?;
-        while let Some(mut generic) = shelf.ready.pop() {
+        shelf.used = Instant::now();
+        while let Some(mut generic) = shelf.ready.pop_front() {
             if matches!(generic.ended.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
                 return Some(generic);
             }
@@ -61,7 +70,20 @@ impl Pool {
         shelf.ready.extend(made);
     }
 
-    /// Their helper is gone, or they have waited long enough.
+    /// Ends those whose kind was not wanted since `before`. Are any left?
+    pub fn expire(&self, before: Instant) -> bool {
+        let mut shelves = lock(&self.shelves);
+        shelves.retain(|_, shelf| {
+            let wanted = shelf.used > before;
+            if !wanted {
+                shelf.ready.drain(..).for_each(|generic| generic.handles.kill());
+            }
+            wanted || shelf.starting > 0
+        });
+        shelves.values().any(|shelf| !shelf.ready.is_empty())
+    }
+
+    /// Their helper is gone.
     pub fn clear(&self) {
         for (_, shelf) in lock(&self.shelves).drain() {
             for generic in shelf.ready {

@@ -18,10 +18,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::concurrency::{Concurrency, Full, Permit};
-use crate::fleet::{Ask, Fleet, Given};
+use crate::fleet::{Ask, Fleet, Given, Place};
 use crate::helper::lock;
 use crate::instance::{Instance, Invocation, Outcome};
-use crate::start::{INIT_TIME_MAX, InitFailure, Starter};
+use crate::start::{INIT_TIME_MAX, InitFailure, Started, Starter};
 
 /// How this machine's sandbox is set up.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Config {
             sdk: None,
             endpoint: None,
             idle: Duration::from_secs(600),
-            generic_workers: 2,
+            generic_workers: 5,
         }
     }
 }
@@ -112,12 +112,7 @@ impl Inner {
             let fleet = self.fleet(&function);
             let given = match fleet.ask() {
                 Ask::Idle(instance) => Given::Ready(instance),
-                Ask::Wait(given) => {
-                    if let Some(spec) = spec.take() {
-                        self.start(Arc::clone(&fleet), function.clone(), spec);
-                    }
-                    given.await.unwrap_or_else(|_| Given::Refused(lost()))
-                }
+                Ask::Wait(place) => self.wait(place, &fleet, &function, &mut spec).await,
             };
             match given {
                 Given::Ready(mut instance) => {
@@ -126,6 +121,7 @@ impl Inner {
                     if instance.begin(&request).await.is_err() && spec.is_some() {
                         // It ended while it was idle, and has seen nothing of this event: as good as never there.
                         instance.kill();
+                        fleet.ended();
                         continue;
                     }
                     let running = Running::new(self, fleet, instance, &request, permit, started);
@@ -139,6 +135,26 @@ impl Inner {
         }
     }
 
+    /// Waits for an instance; starts one when none becomes free soon.
+    async fn wait(
+        self: &Arc<Self>,
+        mut place: Place,
+        fleet: &Arc<Fleet>,
+        function: &FunctionId,
+        spec: &mut Option<SpecSource>,
+    ) -> Given {
+        if !place.patience.is_zero()
+            && let Ok(given) = tokio::time::timeout(place.patience, &mut place.given).await
+        {
+            return given.unwrap_or_else(|_| Given::Refused(lost()));
+        }
+        if spec.is_some() && fleet.wants_start() {
+            let spec = spec.take().expect("just seen");
+            self.start(Arc::clone(fleet), function.clone(), spec);
+        }
+        place.given.await.unwrap_or_else(|_| Given::Refused(lost()))
+    }
+
     fn fleet(&self, function: &FunctionId) -> Arc<Fleet> {
         let mut fleets = lock(&self.fleets);
         match fleets.get(function) {
@@ -150,31 +166,37 @@ impl Inner {
     /// Starts an instance for whoever waits first; goes on when the caller has gone.
     fn start(self: &Arc<Self>, fleet: Arc<Fleet>, function: FunctionId, spec: SpecSource) {
         let inner = Arc::clone(self);
+        let began = Instant::now();
+        let making = tokio::spawn(async move { inner.make(&function, spec).await });
+        let inner = Arc::clone(self);
         tokio::spawn(async move {
-            let given = match spec().await {
-                Err(error) => Given::Refused(InvokeFailure::Spec(error)),
-                Ok(spec) => {
-                    let first = inner.starter.start(&function, &spec, INIT_TIME_MAX).await;
-                    let started = match first {
-                        // A slow start is tried once more, on the invocation's own time, as on AWS.
-                        Ok(started) if matches!(started.failure, Some(InitFailure::TimedOut)) => {
-                            let limit = Duration::from_millis(spec.timeout_ms);
-                            inner.starter.start(&function, &spec, limit).await
-                        }
-                        other => other,
-                    };
-                    match started {
-                        Err(failure) => Given::Refused(failure),
-                        Ok(started) => match started.failure {
-                            None => Given::Ready(Box::new(started.instance)),
-                            Some(failure) => Given::Failed(Box::new(started.instance), failure),
-                        },
-                    }
-                }
-            };
-            fleet.started(given);
+            let given = making.await.unwrap_or_else(|_| Given::Refused(lost()));
+            fleet.started(given, began.elapsed());
             inner.tend();
         });
+    }
+
+    async fn make(&self, function: &FunctionId, spec: SpecSource) -> Given {
+        let spec = match spec().await {
+            Ok(spec) => spec,
+            Err(error) => return Given::Refused(InvokeFailure::Spec(error)),
+        };
+        let first = self.starter.start(function, &spec, INIT_TIME_MAX).await;
+        let started = match first {
+            // A slow start is tried once more, on the invocation's own time, as on AWS.
+            Ok(started) if matches!(started.failure, Some(InitFailure::TimedOut)) => {
+                let limit = Duration::from_millis(spec.timeout_ms);
+                self.starter.start(function, &spec, limit).await
+            }
+            other => other,
+        };
+        match started {
+            Err(failure) => Given::Refused(failure),
+            Ok(Started { instance, failure: None }) => Given::Ready(Box::new(instance)),
+            Ok(Started { instance, failure: Some(failure) }) => {
+                Given::Failed(Box::new(instance), failure)
+            }
+        }
     }
 
     /// Freezes and ends idle instances, as long as there are any.
@@ -233,6 +255,7 @@ impl Inner {
                 }
             }
         }
+        any |= self.starter.pool.expire(ago(self.starter.config.idle));
         any.then_some(soon)
     }
 
@@ -316,6 +339,7 @@ impl Parts {
             self.fleet.release(self.instance);
         } else {
             self.instance.kill();
+            self.fleet.ended();
         }
         drop(self.permit);
         self.sandbox.tend();
@@ -365,7 +389,11 @@ impl Sandbox for LocalSandbox {
     fn expect(&self, runtime: &str) {
         let starter = Arc::clone(&self.inner.starter);
         let runtime = runtime.to_owned();
-        tokio::spawn(async move { starter.expect(&runtime).await });
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            starter.expect(&runtime).await;
+            inner.tend();
+        });
     }
 
     fn retire(

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sereno_kernel::sandbox::{FunctionId, FunctionSpec, InvokeFailure};
 use tokio::net::unix::pipe::{Receiver, Sender};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use crate::environment;
@@ -40,6 +40,10 @@ use crate::runtime_files;
 pub const INIT_TIME_MAX: Duration = Duration::from_secs(10);
 /// Code and all layers together; also checked when they are made.
 const UNPACKED_BYTES_MAX: u64 = 262_144_000;
+/// After this, a start is taken to be waiting for something, and lets others start.
+const TURN_MAX: Duration = Duration::from_secs(1);
+/// About what Node.js needs to start.
+const GENERIC_PAUSE: Duration = Duration::from_millis(20);
 /// What `fork` needs of the interpreter's C library and socket module.
 const ZYGOTE_PYTHON_MIN: (u32, u32, u32) = (3, 6, 0);
 
@@ -50,8 +54,18 @@ pub struct Starter {
     interpreters: OnceCell<Interpreters>,
     runtime_folder: OnceCell<PathBuf>,
     helper: tokio::sync::Mutex<Option<Arc<Helper>>>,
+    /// Starts that may use the processors at once.
+    turns: Arc<Semaphore>,
     /// Functions whose start loaded modules that a bigger zygote has ready.
     heavy: Mutex<HashSet<String>>,
+}
+
+struct Turn(tokio::task::JoinHandle<()>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// How an instance's start went.
@@ -77,6 +91,7 @@ impl Starter {
             interpreters: OnceCell::new(),
             runtime_folder: OnceCell::new(),
             helper: tokio::sync::Mutex::new(None),
+            turns: Arc::new(Semaphore::new(starts_at_once())),
             heavy: Mutex::default(),
         }
     }
@@ -142,6 +157,7 @@ impl Starter {
         limit: Duration,
     ) -> Result<Started, InvokeFailure> {
         let plan = self.plan(function, spec).await?;
+        let turn = self.turn().await;
         let began = Instant::now();
         let mut instance = self.launch(&plan).await?;
         announce(&mut instance, &plan);
@@ -152,6 +168,7 @@ impl Starter {
             }
             None => wait_ready(&mut instance, began + limit).await,
         };
+        drop(turn);
         let init_us = began.elapsed().as_micros() as u64;
         if let Some(failure) = &failure {
             report_failure(&mut instance, failure, init_us);
@@ -164,6 +181,17 @@ impl Starter {
             self.prepare_next(choice.interpreter, instance.heavy_modules);
         }
         Ok(Started { instance, failure })
+    }
+
+    /// Waits until few enough others start: a burst of starts all at once would take each of them past its time. Given
+    /// back when dropped, and soon in any case: a start may be waiting for something else than a processor.
+    async fn turn(&self) -> Turn {
+        let permit = Arc::clone(&self.turns).acquire_owned().await;
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(TURN_MAX).await;
+            drop(permit);
+        });
+        Turn(timer)
     }
 
     async fn plan<'a>(
@@ -360,7 +388,11 @@ impl Starter {
     async fn fill_pool(&self, interpreter: &Interpreter) {
         while self.pool.begin(&interpreter.executable, self.config.generic_workers) {
             match self.make_generic(interpreter).await {
-                Ok(generic) => self.pool.done(&interpreter.executable, Some(generic)),
+                Ok(generic) => {
+                    self.pool.done(&interpreter.executable, Some(generic));
+                    // It starts by itself now; the next one shall not take the other processors too.
+                    tokio::time::sleep(GENERIC_PAUSE).await;
+                }
                 Err(error) => {
                     self.pool.done(&interpreter.executable, None);
                     eprintln!("sereno: cannot start a waiting worker: {error}");
@@ -379,6 +411,11 @@ impl Starter {
         });
         spawn(&helper, order).await
     }
+}
+
+/// Two per processor: one may wait for the disk.
+fn starts_at_once() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Has the helper start a process in a new jail, and connects to it.

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 /// AWS gives one virtual CPU per 1,769 MB: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 const MEMORY_MB_PER_CPU: u64 = 1769;
 const PROCESSES_MAX: u64 = 1024;
+/// Weighs as much as a function with so little memory would.
+const WAITING_MEMORY_MB: u64 = 16;
 const FOLDER_PREFIX: &str = "sereno-";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +105,8 @@ impl Cgroups {
         if let Some((_, _, folder)) = group.find("pids") {
             fs::write(folder.join("pids.max"), PROCESSES_MAX.to_string())?;
         }
+        // Until it has a function, it only makes ready: work that may wait for all others.
+        group.weigh(WAITING_MEMORY_MB)?;
         Ok(group)
     }
 
@@ -168,13 +172,17 @@ impl Cgroup {
             }
             None => {}
         }
+        self.weigh(limits.memory_mb)
+    }
+
+    fn weigh(&self, memory_mb: u64) -> io::Result<()> {
         match self.find("cpu") {
             Some((_, Version::One, folder)) => {
-                let shares = (limits.memory_mb * 1024 / MEMORY_MB_PER_CPU).max(2);
+                let shares = (memory_mb * 1024 / MEMORY_MB_PER_CPU).max(2);
                 fs::write(folder.join("cpu.shares"), shares.to_string())
             }
             Some((_, Version::Two, folder)) => {
-                let weight = (limits.memory_mb * 100 / MEMORY_MB_PER_CPU).clamp(1, 10_000);
+                let weight = (memory_mb * 100 / MEMORY_MB_PER_CPU).clamp(1, 10_000);
                 fs::write(folder.join("cpu.weight"), weight.to_string())
             }
             None => Ok(()),
@@ -288,7 +296,22 @@ fn open_folder(name: &str, version: Version, base: &Path, owner: u32) -> Result<
     if version == Version::Two {
         enable(&folder, name).map_err(|error| say("cannot delegate", error))?;
     }
+    if name == "cpu" {
+        weigh_all(&folder, version).map_err(|error| say("cannot be weighed", error))?;
+    }
     Ok(folder)
+}
+
+/// All instances together weigh as much as a busy process on every processor, not as one process.
+fn weigh_all(folder: &Path, version: Version) -> io::Result<()> {
+    let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+    match version {
+        Version::One => fs::write(folder.join("cpu.shares"), (1024 * processors).to_string()),
+        Version::Two => {
+            let weight = (100 * processors).min(10_000);
+            fs::write(folder.join("cpu.weight"), weight.to_string())
+        }
+    }
 }
 
 /// Lets groups below `folder` use a version 2 controller. A group that has processes cannot do that unless it is the

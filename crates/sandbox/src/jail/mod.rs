@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::RecvFlags;
 use rustix::process::{WaitOptions, wait};
 use serde_json::{Value, json};
 
@@ -63,13 +64,24 @@ pub fn main() -> ExitCode {
         ports: ports.split(',').filter_map(|port| port.parse().ok()).collect(),
         sdk: arguments.next().map(PathBuf::from),
     };
-    match Helper::new(server, PathBuf::from(work), sources).and_then(Helper::run) {
+    let served = Helper::new(server, PathBuf::from(work), sources).and_then(|mut helper| {
+        let served = helper.run();
+        helper.finish();
+        served
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
+        // The server went while it was being told something.
+        Err(error) if is_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("sereno: __jail: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 struct Helper {
@@ -99,7 +111,8 @@ impl Helper {
         })
     }
 
-    fn run(mut self) -> io::Result<()> {
+    /// Until the server goes.
+    fn run(&mut self) -> io::Result<()> {
         message::send(&self.server, &self.machine.greeting(), &[])?;
         let signals = sys::signal_fd()?;
         let mut refill: Option<String> = None;
@@ -119,7 +132,7 @@ impl Helper {
                 match source {
                     Source::Server => {
                         let Some(message) = message::receive(&self.server)? else {
-                            return self.finish();
+                            return Ok(());
                         };
                         refill = self.obey(message)?.or(refill);
                     }
@@ -310,8 +323,9 @@ impl Helper {
 
     fn hear_slot(&mut self, id: u64) -> io::Result<()> {
         let Some(slot) = self.slots.get_mut(&id) else { return Ok(()) };
-        match message::receive(&slot.control) {
+        match receive_now(&slot.control) {
             Ok(Some(message)) => slot.reports.push(message.body),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Ok(None) | Err(_) => self.end(id),
         }
         Ok(())
@@ -319,7 +333,8 @@ impl Helper {
 
     fn hear_zygote(&mut self, key: &str) -> io::Result<()> {
         let Some(zygote) = self.zygotes.get_mut(key) else { return Ok(()) };
-        match message::receive(&zygote.control) {
+        match receive_now(&zygote.control) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Ok(Some(message)) if message.body.flag("ready") => {
                 zygote.ready = true;
                 let event = json!({"ev": "zygote", "key": key, "up": true});
@@ -406,7 +421,7 @@ impl Helper {
     }
 
     /// The server is gone: so is everything.
-    fn finish(mut self) -> io::Result<()> {
+    fn finish(mut self) {
         let slots: Vec<Slot> = self.slots.drain().map(|(_, slot)| slot).collect();
         let spare = std::mem::take(&mut self.spare);
         for slot in slots.iter().chain(&spare) {
@@ -416,8 +431,12 @@ impl Helper {
         self.zygotes.clear();
         while let Ok(Some(_)) = wait(WaitOptions::empty()) {}
         self.machine.cgroups.remove_all();
-        Ok(())
     }
+}
+
+/// What made a socket readable may have been read meanwhile, while an answer was awaited on it.
+fn receive_now(socket: &OwnedFd) -> io::Result<Option<Message>> {
+    message::receive_flags(socket, RecvFlags::DONTWAIT)
 }
 
 enum Source {

@@ -49,6 +49,7 @@ pub struct Function {
     pub timeout_ms: u64,
     pub tmp_mb: u32,
     pub json: bool,
+    pub revision: String,
 }
 
 impl Function {
@@ -75,6 +76,7 @@ impl Function {
             timeout_ms: 10_000,
             tmp_mb: 64,
             json: false,
+            revision: "1".to_owned(),
         }
     }
 
@@ -99,7 +101,7 @@ impl Function {
             region: Region::US_EAST_1,
             name: self.name.clone(),
             version: "$LATEST".to_owned(),
-            revision: "1".to_owned(),
+            revision: self.revision.clone(),
         }
     }
 }
