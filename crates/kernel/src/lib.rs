@@ -47,7 +47,9 @@ mod meter;
 mod ports;
 mod resource;
 pub mod sandbox;
+mod seal;
 mod service;
+mod sweep;
 pub mod task;
 
 use std::pin::Pin;

@@ -14,6 +14,7 @@ use sereno_wire::{
     ServiceSchema, Violation,
 };
 
+use crate::sweep::BlobTable;
 use crate::{Access, BoxFuture, Ctx, Error, ResourceType, Result, TaskKind};
 
 /// The policy on a resource, and whose resource it is.
@@ -80,6 +81,7 @@ pub struct Service {
     pub(crate) news: Option<NewsFn>,
     pub(crate) data_plane: Option<Box<dyn DataPlane>>,
     pub(crate) violations: Violations,
+    pub(crate) blob_tables: Vec<BlobTable>,
     cors: Option<CorsFn>,
     body_check: Option<BodyCheck>,
 }
@@ -95,6 +97,7 @@ impl Service {
             news: None,
             data_plane: None,
             violations: validation_exception,
+            blob_tables: Vec::new(),
             cors: None,
             body_check: None,
         }

@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 
 use crate::caller_record::CallerRecord;
 use crate::cloud::contain_panics;
+use crate::sweep;
 use crate::{BoxFuture, Caller, Cloud, Ctx, Result};
 
 record! {
@@ -43,7 +44,16 @@ record! {
     }
 }
 
+record! {
+    /// Says that a recurring task is among the tasks.
+    pub struct RecurringRecord {
+        1 => planned_ms: i64,
+    }
+}
+
 const TASKS: Table<String, TaskRecord> = Table::new("kernel", "tasks");
+/// By the kind's name.
+const RECURRING: Table<String, RecurringRecord> = Table::new("kernel", "recurring");
 
 /// Tasks belong to nobody's account: their record says in whose name they run.
 const SCOPE: Scope = Scope::new(AccountId::DEFAULT, None);
@@ -188,10 +198,11 @@ impl Running {
 impl Cloud {
     /// Starts to carry out tasks. Recurring ones are planned, and on an exclusive store what a dead process held is freed.
     pub async fn start_tasks(self: &Arc<Cloud>) -> Result<tokio::task::JoinHandle<()>> {
-        let kinds = self.services.iter().flat_map(|service| &service.tasks);
+        let kinds = self.services.iter().flat_map(|service| service.tasks.iter().cloned());
+        let kinds = kinds.chain([sweep::task()]);
         let runner = Arc::new(Runner {
             cloud: Arc::clone(self),
-            kinds: kinds.map(|kind| (kind.name, kind.clone())).collect(),
+            kinds: kinds.map(|kind| (kind.name, kind)).collect(),
             name: self.new_request_id().to_string(),
             running: Mutex::default(),
             finished: Notify::new(),
@@ -230,14 +241,14 @@ impl Runner {
         Ok(self.plan_recurring(&planned, now).await?)
     }
 
-    /// A recurring task's id is its kind's name, so there is one of it however many nodes start.
+    /// A recurring task's id is its kind's name. The note beside it, written in the same commit,
+    /// sees to it that there is one however many nodes start at once.
     async fn plan_recurring(
         &self,
         planned: &HashSet<String>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let (account, region) = self.cloud.home();
-        let mut batch = Batch::new();
         for kind in self.kinds.values() {
             let Some(every) = kind.every.filter(|_| !planned.contains(kind.name)) else { continue };
             let record = TaskRecord {
@@ -248,10 +259,16 @@ impl Runner {
                 created_ms: now.millis(),
                 ..Default::default()
             };
+            let mut batch = Batch::new();
+            RECURRING.check(&mut batch, SCOPE, kind.name, Check::Absent);
+            let note = RecurringRecord { planned_ms: now.millis() };
+            RECURRING.put(&mut batch, SCOPE, kind.name, &note);
             TASKS.put(&mut batch, SCOPE, key(now.plus(every), kind.name).as_str(), &record);
-        }
-        if !batch.mutations.is_empty() {
-            self.cloud.store().commit(batch).await?;
+            match self.cloud.store().commit(batch).await {
+                // Another node was faster.
+                Ok(_) | Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

@@ -2,4 +2,5 @@
 
 mod authorise;
 mod calls;
+mod sweep;
 mod tasks;

@@ -136,3 +136,22 @@ async fn recurring_work_recurs_also_after_a_reset() {
     settle().await;
     assert_eq!(tries(&runs), [1; 4]);
 }
+
+#[tokio::test]
+async fn recurring_work_is_planned_once_however_many_nodes_start() {
+    let (runs, store) = (Runs::default(), Arc::default());
+    let every = Duration::from_secs(60);
+    let kind = kind("test.every", &runs, |_| Ok(Outcome::Done)).every(every);
+    let nodes: Vec<_> = (0..3).map(|_| cloud(&store, kind.clone())).collect();
+    for node in &nodes {
+        // Together, as if nobody had seen what the others plan.
+        node.start_tasks().await;
+    }
+    for round in 1..=3 {
+        for node in &nodes {
+            node.advance(every);
+        }
+        settle().await;
+        assert_eq!(tries(&runs).len(), round);
+    }
+}

@@ -78,6 +78,7 @@ pub fn service() -> Service {
         .on::<api::UntagResource>(access::untag_resource, tag::remove)
         .resource_policy(move |ctx, arn| Arc::clone(&guards).guard(ctx, arn))
         .data_plane(plane::Plane)
+        .blobs(state::FUNCTIONS, |function| vec![function.code.blob])
         .task(asynchronous::task_kind())
         .violations(errors::violations)
         .resource(resources::function())

@@ -51,6 +51,9 @@ pub fn service() -> Service {
         .task(notify::deliver())
         .task(expire::task())
         .data_plane(pages::Pages)
+        .blobs(state::CURRENT, |object| object.content.blob(object.size))
+        .blobs(state::OLDER, |object| object.content.blob(object.size))
+        .blobs(state::PARTS, |part| part.content.blob(part.size))
         .resource(resources::bucket())
         .resource(resources::bucket_policy());
     uploads(objects(configurations(buckets(service))))

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use sereno_base::{AccountId, Timestamp};
-use sereno_store::{Scope, Table, record, record_enum};
+use sereno_store::{BlobRef, Scope, Table, record, record_enum};
 
 /// Of no account: see above.
 pub const SCOPE: Scope = Scope::new(AccountId::DEFAULT, None);
@@ -180,6 +180,16 @@ pub const NULL: &str = "null";
 impl BucketRecord {
     pub fn is_owned_by(&self, account: AccountId) -> bool {
         self.account == account.as_u64()
+    }
+}
+
+impl ContentRecord {
+    /// The blob, where it is one of this size.
+    pub fn blob(&self, size: u64) -> Vec<BlobRef> {
+        match self {
+            ContentRecord::Blob(id) => vec![BlobRef { id: id.clone(), len: size }],
+            ContentRecord::Empty | ContentRecord::Small(_) | ContentRecord::Parts(_) => Vec::new(),
+        }
     }
 }
 
