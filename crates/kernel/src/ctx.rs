@@ -269,6 +269,13 @@ impl Ctx {
         self.identities()?.assume(role_arn, session, service, self.now()).await
     }
 
+    /// Calls from here on belong to this trace: its `X-Amzn-Trace-Id`.
+    #[must_use]
+    pub fn with_trace(&self, trace_id: &str) -> Ctx {
+        let origin = Origin { trace_id: trace_id.to_owned(), ..Origin::clone(&self.origin) };
+        Ctx { origin: Arc::new(origin), ..self.clone() }
+    }
+
     #[must_use]
     pub fn in_region(&self, region: Region) -> Ctx {
         Ctx { region, ..self.clone() }
