@@ -83,6 +83,12 @@ impl Scope {
         Scope { account: account.as_u64(), region }
     }
 
+    /// The same account's keys of another region.
+    #[must_use]
+    pub const fn in_region(self, region: Region) -> Scope {
+        Scope { region: Some(region), ..self }
+    }
+
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.account.to_be_bytes()[3..]);
         escape(self.region.map_or("", Region::as_str).as_bytes(), out);

@@ -29,6 +29,25 @@ pub fn anything(action: &'static str) -> Access {
     Access::new(action, "*")
 }
 
+/// A global table belongs to no region.
+pub fn global(action: &'static str, ctx: &Ctx, name: &str) -> Access {
+    let resource = format!("global-table/{name}");
+    Access::new(action, sereno_base::arn("dynamodb", None, Some(ctx.account()), &resource))
+}
+
+/// What is read and what is made.
+pub fn restore_backup(ctx: &Ctx, input: &api::RestoreTableFromBackupInput) -> Access {
+    const ACTION: &str = "dynamodb:RestoreTableFromBackup";
+    Access::new(ACTION, &*input.backup_arn).and(ACTION, arn(ctx, &input.target_table_name))
+}
+
+pub fn restore_moment(ctx: &Ctx, input: &api::RestoreTableToPointInTimeInput) -> Access {
+    const ACTION: &str = "dynamodb:RestoreTableToPointInTime";
+    let source = input.source_table_arn.as_ref().or(input.source_table_name.as_ref());
+    let source = source.map_or_else(|| "*".to_owned(), |source| arn(ctx, source));
+    Access::new(ACTION, source).and(ACTION, arn(ctx, &input.target_table_name))
+}
+
 /// Collects what a data operation touches.
 #[derive(Default)]
 pub struct Touched {

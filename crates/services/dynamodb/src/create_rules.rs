@@ -417,7 +417,7 @@ fn projection(given: &api::Projection) -> (ProjectionKind, Vec<String>) {
     (kind, given.non_key_attributes.clone().unwrap_or_default())
 }
 
-fn local_record(index: &api::LocalSecondaryIndex) -> IndexRecord {
+pub fn local_record(index: &api::LocalSecondaryIndex) -> IndexRecord {
     let (projection, non_key_attributes) = projection(&index.projection);
     IndexRecord {
         name: index.index_name.clone(),

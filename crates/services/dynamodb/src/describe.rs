@@ -4,6 +4,7 @@ use sereno_api_dynamodb as api;
 use sereno_base::Timestamp;
 use sereno_kernel::{Ctx, Result};
 
+use crate::replicas;
 use crate::state::{
     COUNTS, IndexRecord, IndexState, ProjectionKind, SIZES, StreamRecordOf, TableRecord,
     Throughput, ViewType,
@@ -22,8 +23,8 @@ impl Sizes {
         let numbers = table.indexes.iter().map(|index| index.record.number);
         for number in std::iter::once(0).chain(numbers) {
             let key = (table.record.storage, number);
-            let items = COUNTS.get(ctx.store(), table.scope, &key).await?;
-            let bytes = SIZES.get(ctx.store(), table.scope, &key).await?;
+            let items = COUNTS.get(ctx.store(), table.data, &key).await?;
+            let bytes = SIZES.get(ctx.store(), table.data, &key).await?;
             sizes.push((
                 number,
                 items.map_or(0, |counter| counter.0.max(0)),
@@ -31,6 +32,10 @@ impl Sizes {
             ));
         }
         Ok(Sizes(sizes))
+    }
+
+    pub fn of_table(&self) -> (i64, i64) {
+        self.get(0)
     }
 
     fn get(&self, number: u32) -> (i64, i64) {
@@ -58,8 +63,6 @@ pub fn table(
 ) -> api::TableDescription {
     let (items, bytes) = sizes.get(0);
     let deleting = moment == Moment::Deleting;
-    let schema = [Some(&record.hash), record.range.as_ref()];
-    let kinds = [api::KeyType::Hash, api::KeyType::Range];
     let globals = record.indexes.iter().filter(|index| !index.local);
     let locals = record.indexes.iter().filter(|index| index.local);
     let some = |settled: bool| settled && !deleting;
@@ -75,15 +78,7 @@ pub fn table(
                 .collect()
         }),
         table_name: Some(record.name.clone()),
-        key_schema: some(true).then(|| {
-            schema
-                .into_iter()
-                .zip(kinds)
-                .filter_map(|(name, kind)| {
-                    Some(api::KeySchemaElement { attribute_name: name?.clone(), key_type: kind })
-                })
-                .collect()
-        }),
+        key_schema: some(true).then(|| table_keys(record)),
         table_status: Some(status(record, moment)),
         creation_date_time: some(true).then(|| Timestamp::from_millis(record.created_ms)),
         provisioned_throughput: Some(throughput(&record.throughput)),
@@ -98,12 +93,7 @@ pub fn table(
         global_secondary_indexes: list(
             globals.filter(|_| some(true)).map(|index| global(record, index, arn, sizes, moment)),
         ),
-        stream_specification: record.stream.as_ref().filter(|stream| stream.enabled).map(
-            |stream| api::StreamSpecification {
-                stream_enabled: true,
-                stream_view_type: Some(view(stream.view)),
-            },
-        ),
+        stream_specification: stream_specification(record),
         latest_stream_label: record.stream.as_ref().map(|stream| stream.label.clone()),
         latest_stream_arn: record.stream.as_ref().map(|stream| stream_arn(arn, stream)),
         restore_summary: restore(record),
@@ -112,15 +102,37 @@ pub fn table(
         deletion_protection_enabled: Some(record.deletion_protection),
         on_demand_throughput: on_demand(record.on_demand_read_max, record.on_demand_write_max),
         warm_throughput: warm(record, moment),
+        replicas: replicas::describe(record),
+        global_table_version: (!record.replicas.is_empty()).then(|| record.global_version.clone()),
         ..Default::default()
     }
+}
+
+pub fn table_keys(record: &TableRecord) -> Vec<api::KeySchemaElement> {
+    let names = [Some(&record.hash), record.range.as_ref()];
+    let element = |(name, kind): (Option<&String>, api::KeyType)| {
+        Some(api::KeySchemaElement { attribute_name: name?.clone(), key_type: kind })
+    };
+    names.into_iter().zip([api::KeyType::Hash, api::KeyType::Range]).filter_map(element).collect()
+}
+
+pub fn stream_specification(record: &TableRecord) -> Option<api::StreamSpecification> {
+    let stream = record.stream.as_ref().filter(|stream| stream.enabled)?;
+    Some(api::StreamSpecification {
+        stream_enabled: true,
+        stream_view_type: Some(view(stream.view)),
+    })
+}
+
+pub fn billing_mode(record: &TableRecord) -> api::BillingMode {
+    if record.provisioned { api::BillingMode::Provisioned } else { api::BillingMode::PayPerRequest }
 }
 
 pub fn stream_arn(table_arn: &str, stream: &StreamRecordOf) -> String {
     format!("{table_arn}/stream/{}", stream.label)
 }
 
-fn list<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+pub fn list<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
     let all: Vec<T> = items.collect();
     (!all.is_empty()).then_some(all)
 }
@@ -132,6 +144,7 @@ fn status(record: &TableRecord, moment: Moment) -> api::TableStatus {
         Moment::Creating => api::TableStatus::Creating,
         Moment::Updating => api::TableStatus::Updating,
         Moment::Deleting => api::TableStatus::Deleting,
+        Moment::Settled if record.filling => api::TableStatus::Creating,
         Moment::Settled if record.indexes.iter().any(busy) => api::TableStatus::Updating,
         Moment::Settled => api::TableStatus::Active,
     }
@@ -153,17 +166,13 @@ fn throughput(given: &Throughput) -> api::ProvisionedThroughputDescription {
 
 fn billing(record: &TableRecord, moment: Moment) -> api::BillingModeSummary {
     api::BillingModeSummary {
-        billing_mode: Some(if record.provisioned {
-            api::BillingMode::Provisioned
-        } else {
-            api::BillingMode::PayPerRequest
-        }),
+        billing_mode: Some(billing_mode(record)),
         last_update_to_pay_per_request_date_time: time(record.billing_changed_ms)
             .filter(|_| moment != Moment::Creating),
     }
 }
 
-fn keys(index: &IndexRecord) -> Vec<api::KeySchemaElement> {
+pub fn keys(index: &IndexRecord) -> Vec<api::KeySchemaElement> {
     let element = |kind: api::KeyType| {
         move |name: &String| api::KeySchemaElement {
             attribute_name: name.clone(),
@@ -174,7 +183,7 @@ fn keys(index: &IndexRecord) -> Vec<api::KeySchemaElement> {
     hash.chain(index.range.iter().map(element(api::KeyType::Range))).collect()
 }
 
-fn projection(index: &IndexRecord) -> api::Projection {
+pub fn projection(index: &IndexRecord) -> api::Projection {
     api::Projection {
         projection_type: Some(match index.projection {
             ProjectionKind::All => api::ProjectionType::All,
@@ -246,7 +255,7 @@ pub fn view(view: ViewType) -> api::StreamViewType {
     }
 }
 
-fn sse(record: &TableRecord) -> Option<api::SSEDescription> {
+pub fn sse(record: &TableRecord) -> Option<api::SSEDescription> {
     let sse = record.sse.as_ref().filter(|sse| sse.enabled)?;
     Some(api::SSEDescription {
         status: Some(api::SSEStatus::Enabled),
@@ -267,7 +276,7 @@ fn class(record: &TableRecord) -> Option<api::TableClassSummary> {
     })
 }
 
-fn on_demand(read: Option<i64>, write: Option<i64>) -> Option<api::OnDemandThroughput> {
+pub fn on_demand(read: Option<i64>, write: Option<i64>) -> Option<api::OnDemandThroughput> {
     (read.is_some() || write.is_some()).then_some(api::OnDemandThroughput {
         max_read_request_units: read,
         max_write_request_units: write,
@@ -304,6 +313,6 @@ fn restore(record: &TableRecord) -> Option<api::RestoreSummary> {
         source_backup_arn: record.restored_backup.clone(),
         source_table_arn: record.restored_from.clone(),
         restore_date_time: at,
-        restore_in_progress: false,
+        restore_in_progress: record.filling,
     })
 }

@@ -63,6 +63,63 @@ pub fn table_exists(name: &str) -> Error {
     Error::conflict("ResourceInUseException", format!("Table already exists: {name}"))
 }
 
+pub fn deletion_protected() -> Error {
+    validation(
+        "Resource cannot be deleted as it is currently protected against deletion. Disable deletion \
+         protection first.",
+    )
+}
+
+/// A table that is being created, restored, imported or backed up.
+pub fn table_in_use(name: &str) -> Error {
+    let message =
+        format!("Attempt to change a resource which is still in use: Table is in use: {name}");
+    Error::conflict("ResourceInUseException", message)
+}
+
+pub fn backup_table_lost(name: &str) -> Error {
+    Error::not_found("TableNotFoundException", format!("Table not found: {name}"))
+}
+
+pub fn backup_not_found(arn: &str) -> Error {
+    Error::not_found("BackupNotFoundException", format!("Backup not found: {arn}"))
+}
+
+pub fn backup_in_use(arn: &str) -> Error {
+    Error::conflict("BackupInUseException", format!("Backup is in use: {arn}"))
+}
+
+pub fn source_table_lost(name: &str) -> Error {
+    Error::not_found("TableNotFoundException", format!("Source table not found: {name}"))
+}
+
+pub fn restore_target_exists(name: &str) -> Error {
+    Error::conflict("TableAlreadyExistsException", format!("Table already exists: {name}"))
+}
+
+pub fn recovery_unavailable(name: &str) -> Error {
+    Error::invalid(
+        "PointInTimeRecoveryUnavailableException",
+        format!("Point in time recovery is not enabled for table '{name}'"),
+    )
+}
+
+pub fn global_table_exists(name: &str) -> Error {
+    let message = format!("Global table with name: '{name}' already exists.");
+    Error::conflict("GlobalTableAlreadyExistsException", message)
+}
+
+pub fn global_table_not_found(name: &str) -> Error {
+    let message =
+        format!("Global Table not found: Global table with name: '{name}' does not exist.");
+    Error::not_found("GlobalTableNotFoundException", message)
+}
+
+pub fn replica_exists(region: &str) -> Error {
+    let message = format!("A replica in region {region} already exists.");
+    Error::conflict("ReplicaAlreadyExistsException", message)
+}
+
 pub fn not_authorised(caller: &str, action: &str, resource: &str) -> Error {
     let resource = if resource.is_empty() { "*" } else { resource };
     let message = format!(

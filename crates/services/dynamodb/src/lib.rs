@@ -11,6 +11,8 @@
 //! * the expression languages know nothing of this crate: see `sereno-ddbexpr`.
 
 mod access;
+mod backup;
+mod backup_describe;
 mod batch;
 mod capacity;
 mod convert;
@@ -18,17 +20,24 @@ mod create_rules;
 mod describe;
 mod errors;
 mod expressions;
+mod fill;
+mod global_tables;
+mod insights;
 mod item;
 mod keys;
+mod kinesis;
 mod page;
 mod partiql;
 mod partiql_batch;
 mod partiql_select;
+mod past;
 mod policy;
 mod query;
 mod query_rules;
+mod replicas;
 mod resource_properties;
 mod resources;
+mod restore;
 mod scan;
 mod selection;
 mod settings;
@@ -45,6 +54,7 @@ mod tokens;
 mod transact;
 mod transact_get;
 mod ttl;
+mod undo;
 mod update_item;
 mod update_rules;
 mod update_table;
@@ -93,7 +103,9 @@ macro_rules! table_name {
 table_name! {
     CreateTableInput UpdateTableInput DescribeTableInput DeleteTableInput DescribeTimeToLiveInput UpdateTimeToLiveInput
     DescribeContinuousBackupsInput UpdateContinuousBackupsInput DescribeContributorInsightsInput
-    DescribeKinesisStreamingDestinationInput
+    DescribeKinesisStreamingDestinationInput KinesisStreamingDestinationInput
+    UpdateKinesisStreamingDestinationInput UpdateContributorInsightsInput
+    CreateBackupInput DescribeTableReplicaAutoScalingInput
 }
 
 /// Data operations judge their access themselves, with the table's keys at hand.
@@ -124,6 +136,9 @@ pub fn service() -> Service {
         .on::<api::BatchExecuteStatement>(self_judged, with!(engine, partiql_batch::batch))
         .on::<api::ExecuteTransaction>(self_judged, with!(engine, partiql_batch::transaction));
     let service = on_tables(service, &engine);
+    let service = on_policies(service, &engine);
+    let service = on_backups(service, &engine);
+    let service = on_regions(service, &engine);
     let guard = Arc::clone(&engine);
     service
         .resource_policy(move |ctx, arn| policy::guard(Arc::clone(&guard), ctx, arn))
@@ -133,7 +148,11 @@ pub fn service() -> Service {
         .task(tasks::expire_task(Arc::clone(&engine)))
         .task(tasks::tally_task(Arc::clone(&engine)))
         .task(tasks::trim_task())
-        .task(ttl::fill_task(engine))
+        .task(ttl::fill_task(Arc::clone(&engine)))
+        .task(backup::copy_task())
+        .task(backup::expire_task())
+        .task(undo::task())
+        .task(restore::task(engine))
         .task(tokens::task())
 }
 
@@ -177,11 +196,11 @@ fn on_tables(service: Service, engine: &Arc<Engine>) -> Service {
         )
         .on::<api::DescribeContributorInsights>(
             on_table!("dynamodb:DescribeContributorInsights"),
-            with!(engine, settings::describe_insights),
+            with!(engine, insights::describe),
         )
         .on::<api::DescribeKinesisStreamingDestination>(
             on_table!("dynamodb:DescribeKinesisStreamingDestination"),
-            with!(engine, settings::describe_kinesis),
+            with!(engine, kinesis::describe),
         )
         .on::<api::DescribeLimits>(
             |_, _| access::anything("dynamodb:DescribeLimits"),
@@ -191,6 +210,10 @@ fn on_tables(service: Service, engine: &Arc<Engine>) -> Service {
             |_, _| access::anything("dynamodb:DescribeEndpoints"),
             settings::endpoints,
         )
+}
+
+fn on_policies(service: Service, engine: &Arc<Engine>) -> Service {
+    service
         .on::<api::PutResourcePolicy>(
             |_, input| Access::new("dynamodb:PutResourcePolicy", &*input.resource_arn),
             policy::put,
@@ -202,5 +225,74 @@ fn on_tables(service: Service, engine: &Arc<Engine>) -> Service {
         .on::<api::DeleteResourcePolicy>(
             |_, input| Access::new("dynamodb:DeleteResourcePolicy", &*input.resource_arn),
             policy::delete,
+        )
+}
+
+fn on_backups(service: Service, engine: &Arc<Engine>) -> Service {
+    service
+        .on::<api::CreateBackup>(on_table!("dynamodb:CreateBackup"), with!(engine, backup::create))
+        .on::<api::DescribeBackup>(
+            |_, input| Access::new("dynamodb:DescribeBackup", &*input.backup_arn),
+            backup::describe,
+        )
+        .on::<api::DeleteBackup>(
+            |_, input| Access::new("dynamodb:DeleteBackup", &*input.backup_arn),
+            backup::delete,
+        )
+        .on::<api::ListBackups>(|_, _| access::anything("dynamodb:ListBackups"), backup::list)
+        .on::<api::RestoreTableFromBackup>(access::restore_backup, restore::from_backup)
+        .on::<api::RestoreTableToPointInTime>(
+            access::restore_moment,
+            with!(engine, restore::to_point_in_time),
+        )
+}
+
+fn on_regions(service: Service, engine: &Arc<Engine>) -> Service {
+    service
+        .on::<api::UpdateContributorInsights>(
+            on_table!("dynamodb:UpdateContributorInsights"),
+            insights::update,
+        )
+        .on::<api::ListContributorInsights>(
+            |_, _| access::anything("dynamodb:ListContributorInsights"),
+            insights::list,
+        )
+        .on::<api::EnableKinesisStreamingDestination>(
+            on_table!("dynamodb:EnableKinesisStreamingDestination"),
+            with!(engine, kinesis::enable),
+        )
+        .on::<api::DisableKinesisStreamingDestination>(
+            on_table!("dynamodb:DisableKinesisStreamingDestination"),
+            with!(engine, kinesis::disable),
+        )
+        .on::<api::UpdateKinesisStreamingDestination>(
+            on_table!("dynamodb:UpdateKinesisStreamingDestination"),
+            with!(engine, kinesis::update),
+        )
+        .on::<api::CreateGlobalTable>(
+            |ctx, input| {
+                access::global("dynamodb:CreateGlobalTable", ctx, &input.global_table_name)
+            },
+            global_tables::create,
+        )
+        .on::<api::UpdateGlobalTable>(
+            |ctx, input| {
+                access::global("dynamodb:UpdateGlobalTable", ctx, &input.global_table_name)
+            },
+            global_tables::update,
+        )
+        .on::<api::DescribeGlobalTable>(
+            |ctx, input| {
+                access::global("dynamodb:DescribeGlobalTable", ctx, &input.global_table_name)
+            },
+            global_tables::describe,
+        )
+        .on::<api::ListGlobalTables>(
+            |_, _| access::anything("dynamodb:ListGlobalTables"),
+            global_tables::list,
+        )
+        .on::<api::DescribeTableReplicaAutoScaling>(
+            on_table!("dynamodb:DescribeTableReplicaAutoScaling"),
+            with!(engine, global_tables::describe_scaling),
         )
 }

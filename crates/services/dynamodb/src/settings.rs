@@ -1,5 +1,5 @@
 //! Smaller settings of a table, and what an account may have: time to live, continuous backups,
-//! contributor insights, Kinesis destinations, limits, endpoints.
+//! limits, endpoints.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,12 @@ use sereno_kernel::{Ctx, Result};
 use sereno_store::{Scope, transact};
 
 use crate::errors;
+use crate::replicas;
 use crate::state::{TABLES, TTL_TABLES, TableRecord, TtlTable};
 use crate::table::{Engine, Target};
 use crate::tables;
 use crate::ttl;
+use crate::undo;
 
 pub async fn describe_ttl(
     engine: Arc<Engine>,
@@ -55,10 +57,10 @@ pub async fn update_ttl(
         } else {
             record.ttl_attribute = None;
             TTL_TABLES.delete(txn, Scope::GLOBAL, &key);
-            crate::tasks::purge_indexes(&ctx, txn, record.storage, vec![crate::state::TTL_INDEX]);
+            crate::tasks::purge_indexes(&ctx, txn, &record, vec![crate::state::TTL_INDEX]);
         }
         record.ttl_changed_ms = ctx.now().millis();
-        TABLES.put(txn, scope, target.name.as_str(), &record);
+        replicas::store(&ctx, txn, scope, &mut record).await?;
     })?;
     Ok(api::UpdateTimeToLiveOutput {
         time_to_live_specification: Some(input.time_to_live_specification),
@@ -76,12 +78,8 @@ fn check_ttl(record: &TableRecord, wanted: &api::TimeToLiveSpecification) -> Res
     }
 }
 
-const PITR_DAYS_DEFAULT: i64 = 35;
-
 fn backups(ctx: &Ctx, record: &TableRecord) -> api::ContinuousBackupsDescription {
     let on = record.pitr_since_ms > 0;
-    let days = Duration::from_secs(24 * 3600 * record.pitr_days.max(1).cast_unsigned());
-    let earliest = ctx.now().minus(days).max(Timestamp::from_millis(record.pitr_since_ms));
     api::ContinuousBackupsDescription {
         continuous_backups_status: api::ContinuousBackupsStatus::Enabled,
         point_in_time_recovery_description: Some(api::PointInTimeRecoveryDescription {
@@ -91,7 +89,7 @@ fn backups(ctx: &Ctx, record: &TableRecord) -> api::ContinuousBackupsDescription
                 api::PointInTimeRecoveryStatus::Disabled
             }),
             recovery_period_in_days: on.then(|| i32::try_from(record.pitr_days).unwrap_or(35)),
-            earliest_restorable_date_time: on.then_some(earliest),
+            earliest_restorable_date_time: on.then(|| earliest(ctx, record)),
             latest_restorable_date_time: on.then(|| ctx.now()),
         }),
     }
@@ -103,61 +101,10 @@ pub async fn describe_backups(
     input: api::DescribeContinuousBackupsInput,
 ) -> Result<api::DescribeContinuousBackupsOutput> {
     let target = Target::parse(&ctx, &input.table_name)?;
-    let table = engine.load(&ctx, &target).await?.ok_or_else(|| backup_table_lost(&target))?;
+    let table =
+        engine.load(&ctx, &target).await?.ok_or_else(|| errors::backup_table_lost(&target.name))?;
     Ok(api::DescribeContinuousBackupsOutput {
         continuous_backups_description: Some(backups(&ctx, &table.record)),
-    })
-}
-
-fn backup_table_lost(target: &Target) -> sereno_kernel::Error {
-    sereno_kernel::Error::not_found(
-        "TableNotFoundException",
-        format!("Table not found: {}", target.name),
-    )
-}
-
-pub async fn describe_insights(
-    engine: Arc<Engine>,
-    ctx: Ctx,
-    input: api::DescribeContributorInsightsInput,
-) -> Result<api::DescribeContributorInsightsOutput> {
-    let (target, table) = tables::find(&engine, &ctx, &input.table_name).await?;
-    let index = input.index_name.as_deref().unwrap_or_default();
-    let mode = table.record.contributor_insights.get(index);
-    let on = mode.is_some();
-    Ok(api::DescribeContributorInsightsOutput {
-        table_name: Some(target.name),
-        index_name: input.index_name,
-        contributor_insights_status: Some(if on {
-            api::ContributorInsightsStatus::Enabled
-        } else {
-            api::ContributorInsightsStatus::Disabled
-        }),
-        last_update_date_time: on.then(|| Timestamp::from_millis(table.record.insights_changed_ms)),
-        contributor_insights_mode: mode.map(|mode| mode.as_str().into()),
-        ..Default::default()
-    })
-}
-
-pub async fn describe_kinesis(
-    engine: Arc<Engine>,
-    ctx: Ctx,
-    input: api::DescribeKinesisStreamingDestinationInput,
-) -> Result<api::DescribeKinesisStreamingDestinationOutput> {
-    let (target, table) = tables::find(&engine, &ctx, &input.table_name).await?;
-    let destinations = table
-        .record
-        .kinesis
-        .iter()
-        .map(|destination| api::KinesisDataStreamDestination {
-            stream_arn: Some(destination.stream_arn.clone()),
-            destination_status: Some(destination.status.as_str().into()),
-            ..Default::default()
-        })
-        .collect();
-    Ok(api::DescribeKinesisStreamingDestinationOutput {
-        table_name: Some(target.name),
-        kinesis_data_stream_destinations: Some(destinations),
     })
 }
 
@@ -190,22 +137,59 @@ pub async fn update_backups(
 ) -> Result<api::UpdateContinuousBackupsOutput> {
     let target = Target::parse(&ctx, &input.table_name)?;
     let wanted = &input.point_in_time_recovery_specification;
-    let days = wanted.recovery_period_in_days.map_or(PITR_DAYS_DEFAULT, i64::from);
-    let now = ctx.now().millis();
-    let record = tables::change(&ctx, &target, |record| {
-        if !wanted.point_in_time_recovery_enabled {
-            record.pitr_since_ms = 0;
-        } else if record.pitr_since_ms == 0 {
-            record.pitr_since_ms = now;
+    let on = wanted.point_in_time_recovery_enabled;
+    let days = wanted.recovery_period_in_days.map(i64::from);
+    let scope = target.scope();
+    let record = transact!(ctx.store(), sereno_kernel::Error, |txn| {
+        let Some(mut record) = TABLES.get(txn, scope, target.name.as_str()).await? else {
+            return Err(errors::backup_table_lost(&target.name));
+        };
+        if record.filling {
+            return Err(errors::table_in_use(&target.name));
         }
-        record.pitr_days = days;
-        Ok(())
-    })
-    .await
-    .map_err(|error| {
-        if error.code() == "ResourceNotFoundException" { backup_table_lost(&target) } else { error }
+        match (record.pitr_since_ms > 0, on) {
+            (false, true) => {
+                record.pitr_since_ms = ctx.now().millis();
+                record.keepers += 1;
+                undo::trim(&ctx, txn, &record);
+            }
+            (true, false) => {
+                record.pitr_since_ms = 0;
+                undo::let_go(&ctx, txn, &mut record);
+            }
+            _ => {}
+        }
+        record.pitr_days = days.unwrap_or(undo::DAYS_MAX);
+        replicas::store(&ctx, txn, scope, &mut record).await?;
+        record
     })?;
     Ok(api::UpdateContinuousBackupsOutput {
         continuous_backups_description: Some(backups(&ctx, &record)),
     })
+}
+
+/// The first moment that a table can be restored to.
+fn earliest(ctx: &Ctx, record: &TableRecord) -> Timestamp {
+    let days = Duration::from_secs(24 * 3600 * record.pitr_days.max(1).cast_unsigned());
+    ctx.now().minus(days).max(Timestamp::from_millis(record.pitr_since_ms))
+}
+
+/// Whether the table's past reaches back to `at`.
+pub fn check_restorable(ctx: &Ctx, record: &TableRecord, at: Timestamp) -> Result<()> {
+    if record.pitr_since_ms == 0 {
+        return Err(errors::recovery_unavailable(&record.name));
+    }
+    // Clients name moments in seconds.
+    let earliest = Timestamp::from_secs(earliest(ctx, record).secs());
+    if at < earliest || at > ctx.now() {
+        return Err(sereno_kernel::Error::invalid(
+            "InvalidRestoreTimeException",
+            format!(
+                "The restore time must be between {} and {}",
+                earliest.iso8601(),
+                ctx.now().iso8601()
+            ),
+        ));
+    }
+    Ok(())
 }

@@ -8,6 +8,8 @@
 //! * [`STREAM_RECORDS`]: by (stream, shard) in the order of commits.
 //! * [`TOKENS`]: client tokens of transactions.
 //! * [`TTL_TABLES`]: the tables whose items expire, of all accounts and regions.
+//! * [`BACKUPS`]: by table and id; a backup's items lie under a storage number of its own.
+//! * [`FILLS`]: by storage: how far a backup, restore or import has come.
 
 use std::collections::BTreeMap;
 
@@ -121,6 +123,59 @@ record! {
         // Bumped by every change of the record, for clients that must not overwrite each other.
         35 => changes: u64,
         36 => insights_changed_ms: i64,
+        // How many need old images to be kept: point-in-time recovery in each region, backups under way.
+        37 => keepers: u32,
+        // A restore or an import fills it; until then nobody else may use it.
+        38 => filling: bool,
+        // The region under whose keys the data lies, if it is not the table's own.
+        39 => home: String,
+        40 => replicas: Vec<ReplicaRecord>,
+        // "2019.11.21" or "2017.11.29" if there are replicas.
+        41 => global_version: String,
+        // The key that a replica was given at its creation, as the client named it.
+        42 => replica_key: Option<String>,
+    }
+
+    /// Another region of a global table: what this one must know of it.
+    pub struct ReplicaRecord {
+        1 => region: String,
+        2 => stream: Option<StreamRecordOf>,
+        3 => key: Option<String>,
+        4 => infrequent_access: Option<bool>,
+    }
+
+    /// What an item was before a change: enough to go back to any moment.
+    pub struct UndoRecord {
+        1 => at_ms: i64,
+        2 => old: Option<Bytes>,
+    }
+
+    pub struct BackupRecord {
+        1 => id: String,
+        2 => name: String,
+        3 => created_ms: i64,
+        // 0 if it stays until it is deleted.
+        4 => expires_ms: i64,
+        // Made by DynamoDB when a table with point-in-time recovery was deleted.
+        5 => system: bool,
+        6 => ready: bool,
+        // Where its items lie, in the data scope of `table`.
+        7 => storage: u64,
+        8 => table: TableRecord,
+        9 => items: i64,
+        10 => bytes: i64,
+    }
+
+    /// How far the filling of a storage has come; written in the commits that fill it.
+    pub struct FillRecord {
+        1 => after: Option<Bytes>,
+        2 => items: i64,
+        3 => bytes: i64,
+        // Imports: objects done, and records done of the next.
+        4 => objects: u64,
+        5 => records: u64,
+        6 => errors: i64,
+        7 => read_bytes: i64,
     }
 
     /// One change as a stream shows it; images in the stored form of items.
@@ -189,6 +244,15 @@ pub const TOKENS: Table<String, TokenRecord> = Table::new("dynamodb", "transacti
 /// By (account, region, table).
 pub const TTL_TABLES: Table<(AccountId, String, String), TtlTable> =
     Table::new("dynamodb", "ttl-tables").partition(0);
+
+/// By (table, id).
+pub const BACKUPS: Table<(String, String), BackupRecord> =
+    Table::new("dynamodb", "backups").partition(0);
+/// By storage number.
+pub const FILLS: Table<u64, FillRecord> = Table::new("dynamodb", "fills");
+
+/// The index number under which [`UndoRecord`]s are kept: item by item, in the order of commits.
+pub const UNDO_INDEX: u32 = u32::MAX - 1;
 
 /// The index number under which expiry times are kept.
 pub const TTL_INDEX: u32 = u32::MAX;

@@ -93,18 +93,23 @@ impl Index {
 pub struct Table {
     pub record: TableRecord,
     pub version: Version,
+    /// Of the table's own record.
     pub scope: Scope,
+    /// Of items, indexes and counts: replicas share those of the region where the table began.
+    pub data: Scope,
     pub arn: String,
     pub keys: KeySchema,
     pub indexes: Vec<Index>,
     pub policy: Option<Arc<Policy>>,
     partition: Vec<u8>,
     ttl_partition: Vec<u8>,
+    undo_partition: Vec<u8>,
 }
 
 impl Table {
     pub fn prepare(record: TableRecord, version: Version, scope: Scope, arn: String) -> Table {
-        let partition = |number| state::ITEMS.partition_key(scope, &(record.storage, number));
+        let data = data_scope(&record, scope);
+        let partition = |number| state::ITEMS.partition_key(data, &(record.storage, number));
         let kind_of = |name: &str| {
             let found = record.attributes.iter().find(|attribute| attribute.name == name);
             found.and_then(|attribute| Kind::from_code(&attribute.kind)).unwrap_or(Kind::S)
@@ -134,12 +139,14 @@ impl Table {
         Table {
             version,
             scope,
+            data,
             arn,
             keys,
             indexes,
             policy,
             partition: partition(0).partition,
             ttl_partition: partition(state::TTL_INDEX).partition,
+            undo_partition: partition(state::UNDO_INDEX).partition,
             record,
         }
     }
@@ -164,6 +171,10 @@ impl Table {
         Key { partition: self.ttl_partition.clone(), sort }
     }
 
+    pub fn undo_partition(&self) -> &[u8] {
+        &self.undo_partition
+    }
+
     pub fn index(&self, name: &str) -> Option<&Index> {
         self.indexes.iter().find(|index| index.record.name == name)
     }
@@ -175,6 +186,14 @@ impl Table {
     /// In a batch: the table is still what the writer took it for.
     pub fn check(&self, batch: &mut Batch) {
         TABLES.check(batch, self.scope, self.record.name.as_str(), Check::At(self.version));
+    }
+}
+
+/// The scope of a table's items, given that of its record.
+pub fn data_scope(record: &TableRecord, own: Scope) -> Scope {
+    match Region::parse(&record.home) {
+        Some(home) => own.in_region(home),
+        None => own,
     }
 }
 
@@ -319,6 +338,6 @@ impl Engine {
     ) -> Result<Option<Arc<Table>>> {
         let table = self.load(ctx, target).await?;
         ctx.authorise("dynamodb", &access(table.as_deref())).await?;
-        Ok(table)
+        Ok(table.filter(|table| !table.record.filling))
     }
 }

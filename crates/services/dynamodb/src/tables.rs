@@ -7,12 +7,15 @@ use sereno_base::Timestamp;
 use sereno_kernel::{Ctx, Result, task};
 use sereno_store::{StoreError, transact};
 
+use crate::backup;
 use crate::create_rules;
 use crate::describe::{self, Moment, Sizes};
 use crate::errors;
+use crate::global_tables;
 use crate::policy;
+use crate::replicas;
 use crate::state::{
-    STREAMS, SseRecord, StreamEntry, StreamRecordOf, TABLES, TTL_TABLES, TableRecord, ViewType,
+    STREAMS, SseRecord, StreamEntry, StreamRecordOf, TABLES, TableRecord, ViewType,
 };
 use crate::table::{Engine, Table, Target, check_name};
 use crate::tags;
@@ -129,7 +132,7 @@ pub fn sse(ctx: &Ctx, given: Option<&api::SSESpecification>) -> Option<SseRecord
 }
 
 /// Tables are made and removed in the caller's own account, by name or by its ARN.
-fn own_name(ctx: &Ctx, table_name: &str) -> Result<String> {
+pub fn own_name(ctx: &Ctx, table_name: &str) -> Result<String> {
     if table_name.starts_with("arn:") {
         let target = Target::parse(ctx, table_name)?;
         if target.account != ctx.account() {
@@ -189,28 +192,27 @@ pub async fn delete(
             return Err(errors::table_not_found(&name));
         };
         if record.deletion_protection {
-            return Err(errors::validation(
-                "Resource cannot be deleted as it is currently protected against deletion. Disable \
-                 deletion protection first.",
-            ));
+            return Err(errors::deletion_protected());
         }
-        TABLES.delete(txn, scope, name.as_str());
-        TTL_TABLES.delete(txn, scope_global(), &ttl_key(&ctx, &name));
-        if let Some(stream) = record.stream.as_ref().filter(|stream| stream.enabled) {
-            let mut ended = entry(&record, stream);
-            ended.enabled = false;
-            ended.ended_ms = ctx.now().millis();
-            STREAMS.put(txn, scope, &(name.as_str(), stream.label.as_str()), &ended);
+        if record.filling || backup::is_running(&ctx, txn, &record).await? {
+            return Err(errors::table_in_use(&name));
         }
-        tasks::purge(&ctx, txn, &record);
+        replicas::drop_region(&ctx, txn, &record);
+        if record.global_version == replicas::LEGACY {
+            global_tables::forget(&ctx, txn, &name).await?;
+        }
+        if !record.replicas.is_empty() {
+            replicas::leave(&ctx, txn, &record).await?;
+        } else if record.pitr_since_ms > 0 {
+            tasks::purge_derived(&ctx, txn, &record);
+            backup::keep_deleted(&ctx, txn, &record, sizes.of_table());
+        } else {
+            tasks::purge(&ctx, txn, &record);
+        }
         record
     })?;
     let description = describe::table(&record, &table.arn, &sizes, Moment::Deleting);
     Ok(api::DeleteTableOutput { table_description: Some(description) })
-}
-
-pub fn scope_global() -> sereno_store::Scope {
-    sereno_store::Scope::GLOBAL
 }
 
 pub fn ttl_key<'a>(ctx: &Ctx, table: &'a str) -> (sereno_base::AccountId, &'static str, &'a str) {
@@ -229,8 +231,7 @@ pub async fn change(
             return Err(errors::table_not_found(&target.name));
         };
         change(&mut record)?;
-        record.changes += 1;
-        TABLES.put(txn, scope, target.name.as_str(), &record);
+        replicas::store(ctx, txn, scope, &mut record).await?;
         record
     })
 }

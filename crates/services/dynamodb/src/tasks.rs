@@ -12,7 +12,8 @@ use sereno_store::{Batch, Check, Key, Range, Record, Scope, StoreError, Write, r
 use crate::errors;
 use crate::keys;
 use crate::state::{
-    COUNTS, IndexState, SIZES, STREAM_RECORDS, STREAMS, TTL_INDEX, TTL_TABLES, TableRecord,
+    COUNTS, FILLS, IndexState, SIZES, STREAM_RECORDS, STREAMS, TTL_INDEX, TTL_TABLES, TableRecord,
+    UNDO_INDEX,
 };
 use crate::table::{Engine, Table, Target};
 use crate::tables;
@@ -39,12 +40,28 @@ pub const BACKFILL: &str = "dynamodb.backfill";
 
 /// Leaves the removal of a table's data to be done.
 pub fn purge(ctx: &Ctx, write: &mut dyn Write, record: &TableRecord) {
-    let mut indexes: Vec<u32> = record.indexes.iter().map(|index| index.number).collect();
-    indexes.extend([0, TTL_INDEX]);
-    purge_indexes(ctx, write, record.storage, indexes);
+    let mut indexes = derived(record);
+    indexes.extend([0, UNDO_INDEX]);
+    purge_indexes(ctx, write, record, indexes);
 }
 
-pub fn purge_indexes(ctx: &Ctx, write: &mut dyn Write, storage: u64, indexes: Vec<u32>) {
+/// The same, but its items and their past stay for a backup.
+pub fn purge_derived(ctx: &Ctx, write: &mut dyn Write, record: &TableRecord) {
+    purge_indexes(ctx, write, record, derived(record));
+}
+
+fn derived(record: &TableRecord) -> Vec<u32> {
+    let indexes = record.indexes.iter().map(|index| index.number);
+    indexes.chain([TTL_INDEX]).collect()
+}
+
+pub fn purge_indexes(ctx: &Ctx, write: &mut dyn Write, record: &TableRecord, indexes: Vec<u32>) {
+    let home = Region::parse(&record.home).unwrap_or(ctx.region());
+    purge_storage(&ctx.in_region(home), write, record.storage, indexes);
+}
+
+/// In the region of `ctx`.
+pub fn purge_storage(ctx: &Ctx, write: &mut dyn Write, storage: u64, indexes: Vec<u32>) {
     let work = PurgeWork { storage, indexes };
     tables::schedule(ctx, write, PURGE, work.to_bytes());
 }
@@ -57,6 +74,11 @@ pub fn purge_task() -> TaskKind {
             let mut batch = Batch::new();
             COUNTS.delete(&mut batch, ctx.scope(), &(work.storage, *number));
             SIZES.delete(&mut batch, ctx.scope(), &(work.storage, *number));
+            ctx.store().commit(batch).await?;
+        }
+        if work.indexes.contains(&0) {
+            let mut batch = Batch::new();
+            FILLS.delete(&mut batch, ctx.scope(), &work.storage);
             ctx.store().commit(batch).await?;
         }
         Ok(Outcome::Done)
@@ -143,7 +165,7 @@ async fn fill_piece(engine: &Engine, ctx: &Ctx, work: &mut BackfillWork) -> Resu
     }
     match ctx.store().commit(batch).await {
         Ok(_) => {
-            engine.tallies.add(table.scope, table.record.storage, work.index, count, bytes);
+            engine.tallies.add(table.data, table.record.storage, work.index, count, bytes);
             work.after = Some(last.into());
         }
         // A writer was faster; the piece is read again.

@@ -44,6 +44,44 @@ fn index() -> IndexRecord {
     }
 }
 
+fn stream(number: u64) -> StreamRecordOf {
+    StreamRecordOf {
+        number,
+        label: "2016-12-01T10:00:00.000".into(),
+        view: ViewType::OldImage,
+        enabled: true,
+        created_ms: 13,
+        disabled_ms: 14,
+    }
+}
+
+fn backup() -> BackupRecord {
+    BackupRecord {
+        id: "01480586400000-0123abcd".into(),
+        name: "nightly".into(),
+        created_ms: 1,
+        expires_ms: 2,
+        system: true,
+        ready: true,
+        storage: 3,
+        table: TableRecord { name: "orders".into(), ..Default::default() },
+        items: 4,
+        bytes: 5,
+    }
+}
+
+fn fill() -> FillRecord {
+    FillRecord {
+        after: Some(Bytes::from_static(b"key")),
+        items: 1,
+        bytes: 2,
+        objects: 3,
+        records: 4,
+        errors: 5,
+        read_bytes: 6,
+    }
+}
+
 fn table() -> TableRecord {
     let attribute =
         |name: &str, kind: &str| AttributeRecord { name: name.into(), kind: kind.into() };
@@ -60,14 +98,7 @@ fn table() -> TableRecord {
         provisioned: true,
         throughput: throughput(),
         billing_changed_ms: 11,
-        stream: Some(StreamRecordOf {
-            number: 12,
-            label: "2016-12-01T10:00:00.000".into(),
-            view: ViewType::OldImage,
-            enabled: true,
-            created_ms: 13,
-            disabled_ms: 14,
-        }),
+        stream: Some(stream(12)),
         ttl_attribute: Some("ttl".into()),
         ttl_changed_ms: 15,
         deletion_protection: true,
@@ -95,6 +126,17 @@ fn table() -> TableRecord {
         warm_write: Some(24),
         changes: 25,
         insights_changed_ms: 26,
+        keepers: 27,
+        filling: true,
+        home: "eu-west-1".into(),
+        replicas: vec![ReplicaRecord {
+            region: "eu-west-3".into(),
+            stream: Some(stream(28)),
+            key: Some("key".into()),
+            infrequent_access: Some(true),
+        }],
+        global_version: "2019.11.21".into(),
+        replica_key: Some("alias".into()),
     }
 }
 
@@ -160,6 +202,8 @@ fn format_of_stored_data() {
         .table(&STREAM_RECORDS, scope, &(12, 0, position), &change)
         .table(&STREAMS, scope, &("orders", "label"), &stream)
         .table(&TOKENS, scope, "token", &token)
+        .table(&BACKUPS, scope, &("orders", "01480586400000-0123abcd"), &backup())
+        .table(&FILLS, scope, &3, &fill())
         .table(
             &TTL_TABLES,
             Scope::GLOBAL,

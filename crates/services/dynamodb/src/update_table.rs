@@ -11,6 +11,7 @@ use sereno_store::{Txn, transact};
 use crate::create_rules;
 use crate::describe::{self, Moment, Sizes};
 use crate::errors;
+use crate::replicas;
 use crate::state::{IndexState, STREAMS, TABLES, TableRecord, Throughput};
 use crate::table::{Engine, Target};
 use crate::tables;
@@ -32,9 +33,13 @@ pub async fn update(
             return Err(errors::table_not_found(&target.name));
         };
         let mut record = before.clone();
+        if record.filling {
+            return Err(errors::table_in_use(&target.name));
+        }
         apply(&ctx, txn, &input, &mut record)?;
-        record.changes += 1;
-        TABLES.put(txn, scope, target.name.as_str(), &record);
+        let updates = input.replica_updates.as_deref().unwrap_or_default();
+        replicas::apply(&ctx, txn, updates, &mut record).await?;
+        replicas::store(&ctx, txn, scope, &mut record).await?;
         (before, record)
     })?;
     let description = answer(&before_after, &target.arn(), &sizes);
@@ -45,11 +50,13 @@ fn refuse_unsupported(input: &api::UpdateTableInput) -> Result<()> {
     let refuse = |given: bool, what: &str| {
         if given { Err(errors::unsupported(what)) } else { Ok(()) }
     };
-    refuse(input.replica_updates.is_some(), "replicas in other regions")?;
-    refuse(input.multi_region_consistency.is_some(), "replicas in other regions")?;
-    refuse(input.global_table_witness_updates.is_some(), "replicas in other regions")?;
-    refuse(input.global_table_settings_replication_mode.is_some(), "replicas in other regions")?;
-    refuse(input.disassociation_protection_enabled.is_some(), "replicas in other regions")?;
+    refuse(input.multi_region_consistency.is_some(), "multi-region consistency")?;
+    refuse(input.global_table_witness_updates.is_some(), "witnesses of global tables")?;
+    refuse(
+        input.global_table_settings_replication_mode.is_some(),
+        "settings replication of global tables",
+    )?;
+    refuse(input.disassociation_protection_enabled.is_some(), "disassociating replicas")?;
     refuse(input.vector_index_updates.is_some(), "vector indexes")
 }
 
@@ -64,7 +71,8 @@ fn check(input: &api::UpdateTableInput) -> Result<()> {
         || input.table_class.is_some()
         || input.deletion_protection_enabled.is_some()
         || input.on_demand_throughput.is_some()
-        || input.warm_throughput.is_some();
+        || input.warm_throughput.is_some()
+        || input.replica_updates.as_ref().is_some_and(|updates| !updates.is_empty());
     if !any {
         return Err(errors::validation(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, \
@@ -379,7 +387,7 @@ fn create_index(
 fn delete_index(ctx: &Ctx, txn: &mut Txn, name: &str, record: &mut TableRecord) -> Result<()> {
     let at = record.indexes.iter().position(|index| !index.local && index.name == name);
     let index = record.indexes.remove(at.ok_or_else(errors::not_found)?);
-    tasks::purge_indexes(ctx, txn, record.storage, vec![index.number]);
+    tasks::purge_indexes(ctx, txn, record, vec![index.number]);
     // Attributes that are no keys any more are not restricted any more.
     let mut keys: BTreeSet<&String> = [&record.hash].into_iter().chain(&record.range).collect();
     keys.extend(record.indexes.iter().flat_map(|index| index.hash.iter().chain(&index.range)));

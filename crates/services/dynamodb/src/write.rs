@@ -10,10 +10,12 @@ use sereno_base::Timestamp;
 use sereno_ddbexpr::encode::{decode_item, encode_item};
 use sereno_ddbexpr::{Item, Kind, Value, limits};
 use sereno_kernel::{Ctx, Result};
-use sereno_store::{Batch, Check, Key, Read, StoreError, Version, Write};
+use sereno_store::{Batch, Check, Key, Read, Record, Scope, StoreError, Version, Write};
 
 use crate::capacity::{Usage, write_units};
-use crate::state::{ChangeRecord, ITEMS, IndexState, STREAM_RECORDS, ViewType};
+use crate::state::{
+    ChangeRecord, ITEMS, IndexState, STREAM_RECORDS, StreamRecordOf, UndoRecord, ViewType,
+};
 use crate::table::{Engine, Index, Table, Target};
 use crate::{errors, keys};
 
@@ -141,8 +143,19 @@ impl Change<'_> {
             }
         }
         self.record_expiry(write, at);
+        self.record_undo(write, at, now);
         self.record_stream(write, now, by_service);
         usage
+    }
+
+    /// While someone needs the table's past: see [`crate::past`].
+    fn record_undo(&self, write: &mut dyn Write, at: &Key, now: Timestamp) {
+        if self.table.record.keepers == 0 || self.old == self.new {
+            return;
+        }
+        let old = self.old.map(|item| Bytes::from(encode_item(item)));
+        let undo = UndoRecord { at_ms: now.millis(), old };
+        write.append(self.table.undo_partition().to_vec(), at.sort.clone(), undo.to_bytes());
     }
 
     /// Units: a new entry, a changed one and a removed one each count; a moved one counts twice.
@@ -194,12 +207,31 @@ impl Change<'_> {
     }
 
     fn record_stream(&self, write: &mut dyn Write, now: Timestamp, by_service: bool) {
-        let Some(stream) = self.table.record.stream.as_ref().filter(|stream| stream.enabled) else {
-            return;
-        };
         if self.old == self.new {
             return;
         }
+        let table = &self.table.record;
+        if let Some(stream) = table.stream.as_ref().filter(|stream| stream.enabled) {
+            self.record_change(write, self.table.scope, stream, now, by_service);
+        }
+        for replica in &table.replicas {
+            let stream = replica.stream.as_ref().filter(|stream| stream.enabled);
+            let region = sereno_base::Region::parse(&replica.region);
+            if let Some((stream, region)) = stream.zip(region) {
+                let scope = self.table.scope.in_region(region);
+                self.record_change(write, scope, stream, now, by_service);
+            }
+        }
+    }
+
+    fn record_change(
+        &self,
+        write: &mut dyn Write,
+        scope: Scope,
+        stream: &StreamRecordOf,
+        now: Timestamp,
+        by_service: bool,
+    ) {
         let Some(any) = self.new.or(self.old) else { return };
         let keys = self.table.keys.key_of(any);
         let wants_new = matches!(stream.view, ViewType::NewAndOldImages | ViewType::NewImage);
@@ -221,7 +253,7 @@ impl Change<'_> {
             by_service,
             size_bytes: size as u64,
         };
-        STREAM_RECORDS.append(write, self.table.scope, &(stream.number, 0u32), &record);
+        STREAM_RECORDS.append(write, scope, &(stream.number, 0u32), &record);
     }
 
     /// Counts the change, once it is committed.
@@ -230,7 +262,7 @@ impl Change<'_> {
         let count = |number, old: Option<usize>, new: Option<usize>| {
             let items = i64::from(new.is_some()) - i64::from(old.is_some());
             let bytes = new.unwrap_or(0) as i64 - old.unwrap_or(0) as i64;
-            engine.tallies.add(table.scope, table.record.storage, number, items, bytes);
+            engine.tallies.add(table.data, table.record.storage, number, items, bytes);
         };
         count(0, self.old.map(Item::size), self.new.map(Item::size));
         for index in &table.indexes {

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod backups;
 mod concurrency;
 mod house;
 mod indexes;
 mod items;
 mod partiql;
 mod reading;
+mod regions;
 mod resources;
 mod streams;
 mod tables;
