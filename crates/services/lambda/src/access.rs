@@ -4,12 +4,13 @@
 use sereno_api_lambda as api;
 use sereno_kernel::{Access, Ctx};
 
+use crate::layer;
 use crate::names::{FunctionName, function_arn};
 
 fn function(ctx: &Ctx, action: &'static str, name: &str, qualifier: Option<&str>) -> Access {
     let parsed = FunctionName::parse(name);
     let qualifier = qualifier.or(parsed.qualifier.as_deref());
-    Access::new(action, function_arn(&parsed.place(ctx), &parsed.name, qualifier))
+    Access::new(action, function_arn(&parsed.locate(ctx), &parsed.name, qualifier))
 }
 
 /// Giving a role to a function needs the right to pass that role.
@@ -68,7 +69,66 @@ on_qualified! {
 }
 
 pub fn create_function(ctx: &Ctx, input: &api::CreateFunctionInput) -> Access {
-    passing(function(ctx, "lambda:CreateFunction", &input.function_name, None), &input.role)
+    let access = function(ctx, "lambda:CreateFunction", &input.function_name, None);
+    reading_layers(passing(access, &input.role), input.layers.as_deref())
+}
+
+/// A function can only have layers that its maker may read.
+fn reading_layers(access: Access, layers: Option<&[String]>) -> Access {
+    layers
+        .unwrap_or_default()
+        .iter()
+        .fold(access, |access, layer| access.and("lambda:GetLayerVersion", layer.clone()))
+}
+
+fn layer_version(ctx: &Ctx, action: &'static str, layer: &str, version: i64) -> Access {
+    Access::new(action, format!("{}:{version}", layer_arn(ctx, layer)))
+}
+
+fn layer_arn(ctx: &Ctx, layer: &str) -> String {
+    if layer.starts_with("arn:") { layer.to_owned() } else { layer::layer_arn(ctx, layer) }
+}
+
+pub fn publish_layer_version(ctx: &Ctx, input: &api::PublishLayerVersionInput) -> Access {
+    Access::new("lambda:PublishLayerVersion", layer_arn(ctx, &input.layer_name))
+}
+
+pub fn get_layer_version(ctx: &Ctx, input: &api::GetLayerVersionInput) -> Access {
+    layer_version(ctx, "lambda:GetLayerVersion", &input.layer_name, input.version_number)
+}
+
+pub fn get_layer_version_by_arn(_: &Ctx, input: &api::GetLayerVersionByArnInput) -> Access {
+    Access::new("lambda:GetLayerVersion", input.arn.clone())
+}
+
+pub fn delete_layer_version(ctx: &Ctx, input: &api::DeleteLayerVersionInput) -> Access {
+    layer_version(ctx, "lambda:DeleteLayerVersion", &input.layer_name, input.version_number)
+}
+
+pub fn list_layer_versions(_: &Ctx, _: &api::ListLayerVersionsInput) -> Access {
+    Access::new("lambda:ListLayerVersions", "*")
+}
+
+pub fn list_layers(_: &Ctx, _: &api::ListLayersInput) -> Access {
+    Access::new("lambda:ListLayers", "*")
+}
+
+pub fn add_layer_permission(ctx: &Ctx, input: &api::AddLayerVersionPermissionInput) -> Access {
+    let (layer, version) = (&input.layer_name, input.version_number);
+    layer_version(ctx, "lambda:AddLayerVersionPermission", layer, version)
+}
+
+pub fn remove_layer_permission(
+    ctx: &Ctx,
+    input: &api::RemoveLayerVersionPermissionInput,
+) -> Access {
+    let (layer, version) = (&input.layer_name, input.version_number);
+    layer_version(ctx, "lambda:RemoveLayerVersionPermission", layer, version)
+}
+
+pub fn get_layer_policy(ctx: &Ctx, input: &api::GetLayerVersionPolicyInput) -> Access {
+    let (layer, version) = (&input.layer_name, input.version_number);
+    layer_version(ctx, "lambda:GetLayerVersionPolicy", layer, version)
 }
 
 pub fn update_function_configuration(
@@ -76,10 +136,11 @@ pub fn update_function_configuration(
     input: &api::UpdateFunctionConfigurationInput,
 ) -> Access {
     let access = function(ctx, "lambda:UpdateFunctionConfiguration", &input.function_name, None);
-    match &input.role {
+    let access = match &input.role {
         Some(role) => passing(access, role),
         None => access,
-    }
+    };
+    reading_layers(access, input.layers.as_deref())
 }
 
 pub fn list_functions(_: &Ctx, _: &api::ListFunctionsInput) -> Access {

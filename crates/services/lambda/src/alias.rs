@@ -39,7 +39,7 @@ fn route(alias: &mut AliasRecord, other: Option<(String, f64)>) {
 
 pub async fn create(ctx: Ctx, input: api::CreateAliasInput) -> Result<api::CreateAliasOutput> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let name = name.name.as_str();
     let other = rules::routing(input.routing_config.as_ref(), &input.function_version)?;
     let mut alias = AliasRecord {
@@ -66,7 +66,7 @@ pub async fn create(ctx: Ctx, input: api::CreateAliasInput) -> Result<api::Creat
 
 pub async fn get(ctx: Ctx, input: api::GetAliasInput) -> Result<api::GetAliasOutput> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let key = (name.name.as_str(), input.name.as_str());
     let alias = ALIASES.get(ctx.store(), ctx.scope(), &key).await?;
     let alias = alias.ok_or_else(|| errors::alias_not_found(&ctx, &name.name, &input.name))?;
@@ -75,14 +75,14 @@ pub async fn get(ctx: Ctx, input: api::GetAliasInput) -> Result<api::GetAliasOut
 
 pub async fn update(ctx: Ctx, input: api::UpdateAliasInput) -> Result<api::UpdateAliasOutput> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let name = name.name.as_str();
     let alias = transact!(ctx.store(), Error, |txn| {
         let key = (name, input.name.as_str());
         let found = ALIASES.get(txn, ctx.scope(), &key).await?;
         let mut alias = found.ok_or_else(|| errors::alias_not_found(&ctx, name, &input.name))?;
         if input.revision_id.as_ref().is_some_and(|given| *given != alias.revision_id) {
-            return Err(errors::wrong_revision("GetAlias"));
+            return Err(errors::wrong_revision("GetFunction/GetAlias"));
         }
         if let Some(version) = &input.function_version {
             alias.version.clone_from(version);
@@ -107,7 +107,7 @@ pub async fn update(ctx: Ctx, input: api::UpdateAliasInput) -> Result<api::Updat
 /// Deleting one that is not there succeeds, as on AWS.
 pub async fn delete(ctx: Ctx, input: api::DeleteAliasInput) -> Result<api::DeleteAliasOutput> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let name = name.name.as_str();
     transact!(ctx.store(), Error, |txn| {
         head(&ctx, txn, name).await?;
@@ -119,7 +119,7 @@ pub async fn delete(ctx: Ctx, input: api::DeleteAliasInput) -> Result<api::Delet
 
 pub async fn list(ctx: Ctx, input: api::ListAliasesInput) -> Result<api::ListAliasesOutput> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let name = name.name.as_str();
     head(&ctx, ctx.store(), name).await?;
     let limit =

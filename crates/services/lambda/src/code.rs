@@ -12,7 +12,7 @@ use sereno_store::write_blob;
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
-use crate::state::{CodeRecord, FunctionRecord};
+use crate::state::{CodeRecord, FunctionRecord, LayerVersionRecord};
 use crate::{errors, invoke};
 
 /// AWS's limits: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
@@ -43,11 +43,11 @@ pub async fn accept(ctx: &Ctx, source: &Source<'_>) -> Result<CodeRecord> {
         }
         _ => return Err(errors::no_code()),
     };
-    check(&bytes)?;
+    let unzipped_bytes = check(&bytes)?;
     let sha256 = base64_encode(&Sha256::digest(&bytes));
     let size_bytes = bytes.len() as u64;
     let blob = write_blob(ctx.blobs(), bytes).await?;
-    let record = CodeRecord { blob, sha256, size_bytes };
+    let record = CodeRecord { blob, sha256, size_bytes, unzipped_bytes };
     unpack(ctx, &record).await?;
     Ok(record)
 }
@@ -80,9 +80,9 @@ async fn fetch(ctx: &Ctx, bucket: &str, key: &str, version: Option<&str>) -> Res
         .map_err(|_| errors::unzipped_too_large(UNZIPPED_BYTES_MAX))
 }
 
-/// A zip that is not empty, can be read and is not too large unpacked. Entries that would leave their folder are
+/// How large a zip is unpacked: one that is not empty, can be read and is not too large. Entries that would leave their folder are
 /// refused where they are unpacked.
-fn check(bytes: &Bytes) -> Result<()> {
+fn check(bytes: &Bytes) -> Result<u64> {
     if bytes.is_empty() {
         return Err(errors::empty_zip());
     }
@@ -99,22 +99,33 @@ fn check(bytes: &Bytes) -> Result<()> {
     if total >= UNZIPPED_BYTES_MAX {
         return Err(errors::unzipped_too_large(UNZIPPED_BYTES_MAX));
     }
-    Ok(())
+    Ok(total)
 }
 
 /// A link to the package that works for ten minutes, without other credentials.
 pub fn link(ctx: &Ctx, function: &FunctionRecord) -> String {
+    link_to(ctx, &function.name, &function.version)
+}
+
+pub fn layer_link(ctx: &Ctx, layer: &LayerVersionRecord) -> String {
+    link_to(ctx, &format!("{LAYER}{}", layer.name), &layer.version.to_string())
+}
+
+fn link_to(ctx: &Ctx, name: &str, version: &str) -> String {
     let expires = ctx.now().secs() + i64::try_from(LINK_S).unwrap_or(0);
     let path = format!(
         "{PATH}{}/{}/{}/{}",
         ctx.account(),
         ctx.region(),
-        percent_encode(&function.name, false),
-        percent_encode(&function.version, false)
+        percent_encode(name, false),
+        percent_encode(version, false)
     );
     let signature = sign(ctx, &path, expires);
     format!("{}{path}?expires={expires}&signature={signature}", ctx.endpoint())
 }
+
+/// What a link has before a layer's name. No function's name has a colon.
+pub const LAYER: &str = "layer:";
 
 /// Where links to packages lead.
 pub const PATH: &str = "/_aws/lambda-code/";

@@ -5,7 +5,7 @@ use sereno_kernel::{Ctx, Error, Result};
 use sereno_store::{Read, transact};
 
 use crate::errors;
-use crate::names::FunctionName;
+use crate::names::{FunctionName, LATEST};
 use crate::state::{HEADS, NO_RESERVATION, head};
 
 /// AWS's default limit of an account and region.
@@ -32,11 +32,13 @@ pub async fn put(
 }
 
 async fn set(ctx: &Ctx, name: &str, wanted: i64) -> Result<()> {
-    let name = FunctionName::parse(name);
-    let ctx = name.place(ctx);
+    let name = FunctionName::parse(name).unqualified()?;
+    let ctx = name.place(ctx)?;
     let name = name.name.as_str();
     transact!(ctx.store(), Error, |txn| {
-        let mut head = head(&ctx, txn, name).await?;
+        let found = HEADS.get(txn, ctx.scope(), name).await?;
+        let missing = || errors::function_not_found(&ctx, name, Some(LATEST));
+        let mut head = found.ok_or_else(missing)?;
         if wanted > 0 {
             let left = ACCOUNT_CONCURRENCY - reserved(&ctx, txn, name).await? - wanted;
             if left < UNRESERVED_MIN {
@@ -53,7 +55,7 @@ pub async fn get(
     input: api::GetFunctionConcurrencyInput,
 ) -> Result<api::GetFunctionConcurrencyOutput> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let head = head(&ctx, ctx.store(), &name.name).await?;
     let reserved = i32::try_from(head.reserved_concurrency).ok().filter(|number| *number >= 0);
     Ok(api::GetFunctionConcurrencyOutput { reserved_concurrent_executions: reserved })

@@ -1,14 +1,16 @@
 //! A version as the API shows it, and the settings that every function has by default.
 
 use sereno_api_lambda as api;
-use sereno_base::Timestamp;
+use sereno_base::{Timestamp, hex};
 use sereno_kernel::{Ctx, Error, Result};
+use sha2::{Digest, Sha256};
 
-use crate::names::{FunctionName, function_arn, resolve};
-use crate::state::{self, FunctionRecord};
+use crate::errors;
+use crate::names::{FunctionName, LATEST, function_arn};
+use crate::state::{self, FunctionRecord, LayerRecord};
 
 /// `2016-12-01T10:00:00.000+0000`, Lambda's own spelling.
-fn last_modified(millis: i64) -> String {
+pub fn last_modified(millis: i64) -> String {
     Timestamp::from_millis(millis).iso8601_millis().replace('Z', "+0000")
 }
 
@@ -37,10 +39,7 @@ pub fn describe(
         code_sha256: Some(record.code.sha256.clone()),
         version: Some(record.version.clone()),
         vpc_config: vpc_config(record),
-        environment: record.has_environment.then(|| api::EnvironmentResponse {
-            variables: Some(record.environment.clone()),
-            error: None,
-        }),
+        environment: record.has_environment.then(|| environment(ctx, record)),
         tracing_config: Some(api::TracingConfigResponse {
             mode: Some(api::TracingMode::from(record.tracing.as_str())),
         }),
@@ -53,10 +52,10 @@ pub fn describe(
             .map(|size| api::EphemeralStorage { size }),
         snap_start: Some(api::SnapStartResponse {
             apply_on: Some(api::SnapStartApplyOn::from(record.snap_start.as_str())),
-            optimization_status: Some(api::SnapStartOptimizationStatus::Off),
+            optimization_status: Some(optimization(record)),
         }),
         runtime_version_config: Some(api::RuntimeVersionConfig {
-            runtime_version_arn: Some(runtime_version_arn(ctx, &record.runtime)),
+            runtime_version_arn: Some(runtime_version_arn(ctx, record)),
             error: None,
         }),
         logging_config: Some(api::LoggingConfig {
@@ -67,7 +66,74 @@ pub fn describe(
                 .map(|level| api::SystemLogLevel::from(level.as_str())),
             log_group: Some(record.log_group.clone()),
         }),
+        layers: (!record.layers.is_empty()).then(|| record.layers.iter().map(layer).collect()),
         ..Default::default()
+    }
+}
+
+fn layer(used: &LayerRecord) -> api::Layer {
+    api::Layer {
+        arn: Some(used.arn.clone()),
+        code_size: i64::try_from(used.code.size_bytes).ok(),
+        ..Default::default()
+    }
+}
+
+fn environment(ctx: &Ctx, record: &FunctionRecord) -> api::EnvironmentResponse {
+    match record.environment(ctx) {
+        Some(variables) => api::EnvironmentResponse { variables: Some(variables), error: None },
+        None => api::EnvironmentResponse {
+            variables: None,
+            error: Some(api::EnvironmentError {
+                error_code: Some("AccessDeniedException".to_owned()),
+                message: Some(errors::ENVIRONMENT_SEALED.to_owned()),
+            }),
+        },
+    }
+}
+
+/// Only published versions are snapshots.
+fn optimization(record: &FunctionRecord) -> api::SnapStartOptimizationStatus {
+    match record.snap_start.as_str() {
+        "PublishedVersions" if record.version != LATEST => api::SnapStartOptimizationStatus::On,
+        _ => api::SnapStartOptimizationStatus::Off,
+    }
+}
+
+const BUSY: &str = "The function is being created.";
+
+/// How the answer to a creation shows the function: as AWS does, which works on it for a while after the answer and
+/// gives it another revision when done. Here it is done before the answer, so whoever asks next sees it active.
+/// Recorded: test_lambda_api.py::TestLambdaFunction::test_function_lifecycle
+pub fn creating(ctx: &Ctx, shown: api::FunctionConfiguration) -> api::FunctionConfiguration {
+    api::FunctionConfiguration {
+        revision_id: Some(ctx.random_uuid()),
+        state: Some(api::State::Pending),
+        state_reason: Some(BUSY.to_owned()),
+        state_reason_code: Some(api::StateReasonCode::Creating),
+        last_update_status: None,
+        ..shown
+    }
+}
+
+/// The same for the answer to an update.
+pub fn updating(ctx: &Ctx, shown: api::FunctionConfiguration) -> api::FunctionConfiguration {
+    api::FunctionConfiguration {
+        revision_id: Some(ctx.random_uuid()),
+        last_update_status: Some(api::LastUpdateStatus::InProgress),
+        last_update_status_reason: Some(BUSY.to_owned()),
+        last_update_status_reason_code: Some("Creating".into()),
+        ..shown
+    }
+}
+
+/// Lists show less. Recorded: test_lambda_api.py::TestLambdaFunction::test_list_functions
+pub fn listed(shown: api::FunctionConfiguration) -> api::FunctionConfiguration {
+    api::FunctionConfiguration {
+        state: None,
+        last_update_status: None,
+        runtime_version_config: None,
+        ..shown
     }
 }
 
@@ -85,36 +151,12 @@ fn vpc_config(record: &FunctionRecord) -> Option<api::VpcConfigResponse> {
 }
 
 /// There is one version of each runtime: the interpreter that this machine has.
-fn runtime_version_arn(ctx: &Ctx, runtime: &str) -> String {
-    format!("arn:{}:lambda:{}::runtime:{runtime}", ctx.partition(), ctx.region())
-}
-
-pub async fn runtime_management(
-    ctx: Ctx,
-    input: api::GetRuntimeManagementConfigInput,
-) -> Result<api::GetRuntimeManagementConfigOutput> {
-    let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
-    let ctx = name.place(&ctx);
-    let found = resolve(&ctx, ctx.store(), &name, 0.0).await?;
-    Ok(api::GetRuntimeManagementConfigOutput {
-        update_runtime_on: Some(api::UpdateRuntimeOn::Auto),
-        function_arn: Some(found.arn),
-        runtime_version_arn: None,
-    })
-}
-
-/// No function has one: code signing is refused where it is asked for.
-pub async fn code_signing(
-    ctx: Ctx,
-    input: api::GetFunctionCodeSigningConfigInput,
-) -> Result<api::GetFunctionCodeSigningConfigOutput> {
-    let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
-    state::head(&ctx, ctx.store(), &name.name).await?;
-    Ok(api::GetFunctionCodeSigningConfigOutput {
-        code_signing_config_arn: String::new(),
-        function_name: name.name,
-    })
+pub fn runtime_version_arn(ctx: &Ctx, record: &FunctionRecord) -> String {
+    if !record.runtime_version_arn.is_empty() {
+        return record.runtime_version_arn.clone();
+    }
+    let version = hex(&Sha256::digest(record.runtime.as_bytes()));
+    format!("arn:{}:lambda:{}::runtime:{version}", ctx.partition(), ctx.region())
 }
 
 pub async fn recursion(
@@ -122,7 +164,7 @@ pub async fn recursion(
     input: api::GetFunctionRecursionConfigInput,
 ) -> Result<api::GetFunctionRecursionConfigOutput, Error> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     state::head(&ctx, ctx.store(), &name.name).await?;
     Ok(api::GetFunctionRecursionConfigOutput {
         recursive_loop: Some(api::RecursiveLoop::Terminate),

@@ -10,7 +10,50 @@ use sereno_wire::{Violation, validation_message};
 use crate::names::function_arn;
 
 pub fn violations(_: &sereno_wire::OperationSchema, violations: &[Violation]) -> Error {
-    Error::invalid("ValidationException", validation_message(violations)).status(400)
+    if let [only] = violations
+        && only.path == "runtime"
+        && let Some(value) = &only.value
+    {
+        return invalid(format!(
+            "Value {value} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: \
+             [{RUNTIMES}] or be a valid ARN"
+        ));
+    }
+    let worded: Vec<Violation> = violations.iter().map(worded).collect();
+    Error::invalid("ValidationException", validation_message(&worded)).status(400)
+}
+
+/// The runtimes that AWS names to whoever names another one, in its order.
+/// Recorded: test_lambda_api.py::TestLambdaFunction::test_create_lambda_exceptions
+const RUNTIMES: &str = "nodejs20.x, python3.14, provided.al2023, python3.12, python3.13, nodejs24.x, nodejs22.x, \
+     java25, python3.10, python3.11, java21, ruby3.3, ruby3.4, ruby3.2, python3.8, python3.9, java17, nodejs16.x, \
+     dotnet10, dotnet8, java11, dotnet6, nodejs18.x, provided.al2, java8.al2";
+
+/// Lambda's own words where they differ from the other services'. Recorded: test_lambda_api.py
+/// (test_create_lambda_exceptions, test_notfound_and_invalid_routingconfigs, TestLambdaLayer).
+fn worded(violation: &Violation) -> Violation {
+    let mut violation = violation.clone();
+    let weights = violation.path.ends_with("additionalVersionWeights");
+    match violation.path.as_str() {
+        "compatibleRuntimes" => {
+            violation.constraint = format!("Member must satisfy enum value set: [{RUNTIMES}]");
+        }
+        "architectures" | "compatibleArchitectures" | "layers"
+            if violation.constraint.ends_with(']') =>
+        {
+            violation.constraint = nor_null(&violation.constraint);
+        }
+        _ if weights && violation.constraint.starts_with("Map value") => {
+            violation.constraint = nor_null(&violation.constraint);
+        }
+        _ => {}
+    }
+    violation
+}
+
+fn nor_null(constraint: &str) -> String {
+    let all = constraint.strip_suffix(']').unwrap_or(constraint);
+    format!("{all}, Member must not be null]")
 }
 
 pub fn invalid(message: impl Into<String>) -> Error {
@@ -49,6 +92,46 @@ pub fn version_in_use(ctx: &Ctx, name: &str, version: &str, alias: &str) -> Erro
 
 pub fn two_qualifiers() -> Error {
     invalid("The derived qualifier from the function name does not match the specified qualifier.")
+}
+
+/// Recorded: test_lambda_api.py::TestLambdaFunction::test_get_function_wrong_region
+pub fn other_region(named: &str, here: &str) -> Error {
+    not_found(format!("Functions from '{named}' are not reachable in this region ('{here}')"))
+}
+
+/// Recorded: test_lambda_api.py::TestLambdaReservedConcurrency::test_function_concurrency_exceptions
+pub fn only_functions() -> Error {
+    invalid(
+        "This operation is permitted on Lambda functions only. Aliases and versions do not support this \
+         operation. Please specify either a function name or an unqualified function ARN.",
+    )
+}
+
+/// Recorded: test_lambda_api.py::TestLambdaFunction::test_function_name_and_qualifier_validation
+pub fn aliases_cannot_be_deleted_so() -> Error {
+    invalid("Deletion of aliases is not currently supported.")
+}
+
+/// A function's name is shorter than the model's pattern for all of an ARN allows. Recorded: the same.
+pub fn name_too_long(name: &str, max: usize) -> Error {
+    invalid(format!(
+        "1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: Member \
+         must have length less than or equal to {max}"
+    ))
+}
+
+pub const ENVIRONMENT_SEALED: &str =
+    "The environment variables cannot be read: they were sealed with another key of this server.";
+
+pub fn environment_sealed() -> Error {
+    Error::new(Kind::Denied, "KMSAccessDeniedException", ENVIRONMENT_SEALED).status(502)
+}
+
+pub fn text_has_no_levels() -> Error {
+    invalid(
+        "LogLevel is not supported when LogFormat is set to \"Text\". Remove LogLevel from your request or \
+         change the LogFormat to \"JSON\" and try again.",
+    )
 }
 
 pub fn latest_cannot_be_deleted() -> Error {
@@ -122,6 +205,51 @@ pub fn layer_not_found(arn: &str) -> Error {
     invalid(format!("Layer version {arn} does not exist."))
 }
 
+/// The sentences about layers: recorded in test_lambda_api.py::TestLambdaLayer.
+pub fn no_layer_version(arn: &str) -> Error {
+    not_found(format!("Layer version {arn} does not exist."))
+}
+
+pub fn layer_in_other_region(here: &str) -> Error {
+    invalid(format!(
+        "Layers are not in the same region as the function. Layers are expected to be in region {here}."
+    ))
+}
+
+pub fn layer_version_number() -> Error {
+    invalid("Layer Version Cannot be less than 1")
+}
+
+pub fn too_many_layers(max: usize) -> Error {
+    invalid(format!("Cannot reference more than {max} layers."))
+}
+
+pub fn same_layer_twice(one: &str, other: &str) -> Error {
+    invalid(format!(
+        "Two different versions of the same layer are not allowed to be referenced in the same function. \
+         {one} and {other} are versions of the same layer."
+    ))
+}
+
+pub fn layers_too_large(limit: u64) -> Error {
+    invalid(format!("Layers consume more than the available size of {limit} bytes"))
+}
+
+pub fn code_and_layers_too_large(limit: u64, actual: u64) -> Error {
+    invalid(format!(
+        "Function code combined with layers exceeds the maximum allowed size of {limit} bytes. The actual \
+         size is {actual} bytes."
+    ))
+}
+
+pub fn organization_needs_everyone() -> Error {
+    invalid("OrganizationId can only be used with the principal *.")
+}
+
+pub fn invalid_marker() -> Error {
+    invalid("The provided pagination marker is invalid.")
+}
+
 /// A parameter of AWS's that Sereno does not honour; listed in the README.
 pub fn not_honoured(parameter: &str) -> Error {
     Error::not_implemented(format!("Sereno does not honour Lambda's {parameter} yet."))
@@ -139,8 +267,8 @@ pub fn wrong_revision(what: &str) -> Error {
         Kind::Conflict,
         "PreconditionFailedException",
         format!(
-            "The RevisionId provided does not match the latest RevisionId. Call the {what} API to \
-             retrieve the latest RevisionId"
+            "The Revision Id provided does not match the latest Revision Id. Call the {what} API to \
+             retrieve the latest Revision Id"
         ),
     )
     .status(412)
@@ -165,14 +293,19 @@ pub fn policy_not_found() -> Error {
     not_found("The resource you requested does not exist.".to_owned())
 }
 
+/// Recorded: test_lambda_api.py::TestLambdaPermissions::test_permission_exceptions
+pub fn permission_on_latest() -> Error {
+    invalid("We currently do not support adding policies for $LATEST.")
+}
+
 pub fn principal_invalid() -> Error {
     invalid("The provided principal was invalid. Please check the principal and try again.")
 }
 
-pub fn policy_too_large() -> Error {
+pub fn policy_too_large(length: usize, limit: usize) -> Error {
     Error::invalid(
         "PolicyLengthExceededException",
-        "The final policy size (20480) is bigger than the limit (20480).",
+        format!("The final policy size ({length}) is bigger than the limit ({limit})."),
     )
 }
 

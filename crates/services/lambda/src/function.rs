@@ -5,17 +5,19 @@ use sereno_kernel::{Ctx, Error, Kind, Result};
 use sereno_store::transact;
 
 use crate::code::{self, Source};
-use crate::configuration::describe;
-use crate::names::{FunctionName, LATEST, resolve};
+use crate::configuration::{self, describe};
+use crate::names::{FunctionName, LATEST, is_alias, resolve};
+use crate::settings::Settings;
 use crate::state::{
     ALIASES, FUNCTIONS, FunctionRecord, HEADS, HeadRecord, NO_RESERVATION, POLICIES, head,
     version_key,
 };
-use crate::{errors, rules, state, version};
+use crate::{errors, layer_use, rules, state, version};
 
 const MEMORY_MB: u32 = 128;
 const TIMEOUT_S: u32 = 3;
 const EPHEMERAL_STORAGE_MB: u32 = 512;
+const NAME_MAX: usize = 64;
 /// The most that ListFunctions answers at once, whatever is asked for.
 pub const PAGE_MAX: i32 = 50;
 
@@ -24,16 +26,19 @@ pub async fn create(
     input: api::CreateFunctionInput,
 ) -> Result<api::CreateFunctionOutput> {
     let name = FunctionName::parse(&input.function_name);
+    let ctx = name.place(&ctx)?;
     rules::check_create(&input)?;
+    if name.name.len() > NAME_MAX {
+        return Err(errors::name_too_long(&name.name, NAME_MAX));
+    }
     if HEADS.get(ctx.store(), ctx.scope(), name.name.as_str()).await?.is_some() {
         return Err(errors::function_exists(&name.name));
     }
     check_role(&ctx, &input.role).await?;
+    let layers = layer_use::load(&ctx, input.layers.as_deref()).await?;
     let mut record = FunctionRecord {
         name: name.name.clone(),
         version: LATEST.to_owned(),
-        runtime: text(input.runtime.as_ref().map(api::Runtime::as_str)),
-        role: input.role.clone(),
         memory_mb: MEMORY_MB,
         timeout_s: TIMEOUT_S,
         ephemeral_storage_mb: EPHEMERAL_STORAGE_MB,
@@ -44,9 +49,10 @@ pub async fn create(
         log_group: format!("/aws/lambda/{}", name.name),
         ..Default::default()
     };
-    configure(&mut record, &settings_of_create(&input))?;
+    Settings::of_create(&input, layers).apply(&ctx, &mut record)?;
     record.code = code::accept(&ctx, &source(&input.code)).await?;
-    touch(&ctx, &mut record);
+    layer_use::check_size(&record)?;
+    change(&ctx, &mut record);
     if let Ok(sandbox) = ctx.sandbox() {
         sandbox.expect(&record.runtime);
     }
@@ -71,12 +77,7 @@ pub async fn create(
         HEADS.put(txn, ctx.scope(), name.name.as_str(), &head);
         shown
     })?;
-    let qualifier = publish.then_some(shown.version.as_str());
-    Ok(describe(&ctx, &shown, qualifier))
-}
-
-fn text(value: Option<&str>) -> String {
-    value.unwrap_or_default().to_owned()
+    Ok(configuration::creating(&ctx, describe(&ctx, &shown, None)))
 }
 
 fn source(code: &api::FunctionCode) -> Source<'_> {
@@ -92,9 +93,10 @@ fn architecture(given: Option<&[api::Architecture]>) -> Option<&str> {
     given.and_then(<[_]>::first).map(api::Architecture::as_str)
 }
 
-/// New revision, new time: whatever was changed.
-pub fn touch(ctx: &Ctx, record: &mut FunctionRecord) {
+/// New code or configuration: a new revision, new instances.
+fn change(ctx: &Ctx, record: &mut FunctionRecord) {
     record.revision_id = ctx.random_uuid();
+    record.build.clone_from(&record.revision_id);
     record.last_modified_ms = ctx.now().millis();
 }
 
@@ -107,96 +109,9 @@ async fn check_role(ctx: &Ctx, role: &str) -> Result<()> {
     }
 }
 
-/// The settings that create and update have in common; `None` leaves one as it is.
-#[derive(Default)]
-struct Settings<'a> {
-    description: Option<&'a String>,
-    handler: Option<&'a String>,
-    timeout: Option<i32>,
-    memory_size: Option<i32>,
-    vpc_config: Option<&'a api::VpcConfig>,
-    environment: Option<&'a api::Environment>,
-    tracing_config: Option<&'a api::TracingConfig>,
-    ephemeral_storage: Option<&'a api::EphemeralStorage>,
-    snap_start: Option<&'a api::SnapStart>,
-    logging_config: Option<&'a api::LoggingConfig>,
-}
-
-fn settings_of_create(input: &api::CreateFunctionInput) -> Settings<'_> {
-    Settings {
-        description: input.description.as_ref(),
-        handler: input.handler.as_ref(),
-        timeout: input.timeout,
-        memory_size: input.memory_size,
-        vpc_config: input.vpc_config.as_ref(),
-        environment: input.environment.as_ref(),
-        tracing_config: input.tracing_config.as_ref(),
-        ephemeral_storage: input.ephemeral_storage.as_ref(),
-        snap_start: input.snap_start.as_ref(),
-        logging_config: input.logging_config.as_ref(),
-    }
-}
-
-fn settings_of_update(input: &api::UpdateFunctionConfigurationInput) -> Settings<'_> {
-    Settings {
-        description: input.description.as_ref(),
-        handler: input.handler.as_ref(),
-        timeout: input.timeout,
-        memory_size: input.memory_size,
-        vpc_config: input.vpc_config.as_ref(),
-        environment: input.environment.as_ref(),
-        tracing_config: input.tracing_config.as_ref(),
-        ephemeral_storage: input.ephemeral_storage.as_ref(),
-        snap_start: input.snap_start.as_ref(),
-        logging_config: input.logging_config.as_ref(),
-    }
-}
-
-fn configure(record: &mut FunctionRecord, settings: &Settings<'_>) -> Result<()> {
-    let set = |field: &mut String, value: Option<&str>| {
-        if let Some(value) = value {
-            value.clone_into(field);
-        }
-    };
-    let number = |field: &mut u32, value: Option<i32>| {
-        // The model's bounds were checked: never negative.
-        if let Some(value) = value.and_then(|value| u32::try_from(value).ok()) {
-            *field = value;
-        }
-    };
-    set(&mut record.description, settings.description.map(String::as_str));
-    set(&mut record.handler, settings.handler.map(String::as_str));
-    number(&mut record.timeout_s, settings.timeout);
-    number(&mut record.memory_mb, settings.memory_size);
-    number(&mut record.ephemeral_storage_mb, settings.ephemeral_storage.map(|s| s.size));
-    if let Some(vpc) = settings.vpc_config {
-        record.subnet_ids = vpc.subnet_ids.clone().unwrap_or_default();
-        record.security_group_ids = vpc.security_group_ids.clone().unwrap_or_default();
-    }
-    if let Some(environment) = settings.environment {
-        let variables = environment.variables.clone().unwrap_or_default();
-        rules::check_environment(&variables)?;
-        record.has_environment = !variables.is_empty();
-        record.environment = variables;
-    }
-    let mode = settings.tracing_config.and_then(|tracing| tracing.mode.as_ref());
-    set(&mut record.tracing, mode.map(api::TracingMode::as_str));
-    let snap_start = settings.snap_start.and_then(|snap| snap.apply_on.as_ref());
-    set(&mut record.snap_start, snap_start.map(api::SnapStartApplyOn::as_str));
-    if let Some(logging) = settings.logging_config {
-        set(&mut record.log_format, logging.log_format.as_ref().map(api::LogFormat::as_str));
-        set(&mut record.log_group, logging.log_group.as_deref());
-        let application = logging.application_log_level.as_ref();
-        set(&mut record.application_log_level, application.map(api::ApplicationLogLevel::as_str));
-        let system = logging.system_log_level.as_ref();
-        set(&mut record.system_log_level, system.map(api::SystemLogLevel::as_str));
-    }
-    Ok(())
-}
-
 pub async fn get(ctx: Ctx, input: api::GetFunctionInput) -> Result<api::GetFunctionOutput> {
     let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let found = resolve(&ctx, ctx.store(), &name, 1.0).await?;
     let head = head(&ctx, ctx.store(), &name.name).await?;
     let reserved = i32::try_from(head.reserved_concurrency).ok().filter(|n| *n >= 0);
@@ -219,7 +134,7 @@ pub async fn get_configuration(
     input: api::GetFunctionConfigurationInput,
 ) -> Result<api::GetFunctionConfigurationOutput> {
     let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let found = resolve(&ctx, ctx.store(), &name, 1.0).await?;
     Ok(describe(&ctx, &found.function, name.qualifier.as_deref()))
 }
@@ -240,7 +155,7 @@ pub async fn list(ctx: Ctx, input: api::ListFunctionsInput) -> Result<api::ListF
         for (_, record) in FUNCTIONS.list(ctx.scope(), (name.as_str(),)).read(ctx.store()).await? {
             if record.version == LATEST || every_version {
                 let qualifier = every_version.then_some(record.version.as_str());
-                functions.push(describe(&ctx, &record, qualifier));
+                functions.push(configuration::listed(describe(&ctx, &record, qualifier)));
             }
         }
     }
@@ -255,7 +170,7 @@ pub async fn update_code(
     input: api::UpdateFunctionCodeInput,
 ) -> Result<api::UpdateFunctionCodeOutput> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     for (parameter, given) in [
         ("ImageUri", input.image_uri.is_some()),
         ("SourceKMSKeyArn", input.source_kms_key_arn.is_some()),
@@ -274,20 +189,20 @@ pub async fn update_code(
         s3_object_version: input.s3_object_version.as_deref(),
     };
     let code = code::accept(&ctx, &source).await?;
-    let change = |record: &mut FunctionRecord| {
+    let apply = |record: &mut FunctionRecord| {
         record.code = code.clone();
         if let Some(architecture) = architecture(input.architectures.as_deref()) {
             architecture.clone_into(&mut record.architecture);
         }
-        Ok(())
+        layer_use::check_size(record)
     };
     if input.dry_run == Some(true) {
         let mut record = before;
-        change(&mut record)?;
+        apply(&mut record)?;
         return Ok(describe(&ctx, &record, None));
     }
     let publish = input.publish == Some(true);
-    change_latest(&ctx, &name.name, input.revision_id.as_deref(), publish, change).await
+    change_latest(&ctx, &name.name, input.revision_id.as_deref(), publish, apply).await
 }
 
 pub async fn update_configuration(
@@ -295,27 +210,26 @@ pub async fn update_configuration(
     input: api::UpdateFunctionConfigurationInput,
 ) -> Result<api::UpdateFunctionConfigurationOutput> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     rules::check_update(&input)?;
     state::version(&ctx, ctx.store(), &name.name, LATEST).await?;
     if let Some(role) = &input.role {
         check_role(&ctx, role).await?;
     }
-    let change = |record: &mut FunctionRecord| {
-        if let Some(role) = &input.role {
-            record.role.clone_from(role);
-        }
-        if let Some(runtime) = &input.runtime {
-            runtime.as_str().clone_into(&mut record.runtime);
-        }
-        configure(record, &settings_of_update(&input))
+    let layers = layer_use::load(&ctx, input.layers.as_deref()).await?;
+    let settings = Settings::of_update(&input, layers);
+    let apply = |record: &mut FunctionRecord| {
+        settings.apply(&ctx, record)?;
+        layer_use::check_size(record)
     };
-    change_latest(&ctx, &name.name, input.revision_id.as_deref(), false, change).await
+    change_latest(&ctx, &name.name, input.revision_id.as_deref(), false, apply).await
 }
 
 fn check_revision(given: Option<&str>, record: &FunctionRecord) -> Result<()> {
     match given {
-        Some(given) if given != record.revision_id => Err(errors::wrong_revision("GetFunction")),
+        Some(given) if given != record.revision_id => {
+            Err(errors::wrong_revision("GetFunction/GetAlias"))
+        }
         _ => Ok(()),
     }
 }
@@ -326,13 +240,13 @@ async fn change_latest(
     name: &str,
     revision: Option<&str>,
     publish: bool,
-    change: impl Fn(&mut FunctionRecord) -> Result<()>,
+    apply: impl Fn(&mut FunctionRecord) -> Result<()>,
 ) -> Result<api::FunctionConfiguration> {
     let (latest, shown) = transact!(ctx.store(), Error, |txn| {
         let mut record = state::version(ctx, txn, name, LATEST).await?;
         check_revision(revision, &record)?;
-        change(&mut record)?;
-        touch(ctx, &mut record);
+        apply(&mut record)?;
+        change(ctx, &mut record);
         FUNCTIONS.put(txn, ctx.scope(), &(name, LATEST), &record);
         let mut shown = record.clone();
         if publish {
@@ -343,11 +257,11 @@ async fn change_latest(
         (record, shown)
     })?;
     if let Ok(sandbox) = ctx.sandbox() {
-        let kept = Some(latest.revision_id.as_str());
+        let kept = Some(latest.build());
         sandbox.retire(ctx.account(), ctx.region(), name, Some(LATEST), kept);
     }
     let qualifier = publish.then_some(shown.version.as_str());
-    Ok(describe(ctx, &shown, qualifier))
+    Ok(configuration::updating(ctx, describe(ctx, &shown, qualifier)))
 }
 
 pub async fn delete(
@@ -355,22 +269,24 @@ pub async fn delete(
     input: api::DeleteFunctionInput,
 ) -> Result<api::DeleteFunctionOutput> {
     let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let (name, qualifier) = (name.name.as_str(), name.qualifier.as_deref());
     match qualifier {
         Some(LATEST) => return Err(errors::latest_cannot_be_deleted()),
+        Some(alias) if is_alias(alias) => return Err(errors::aliases_cannot_be_deleted_so()),
         Some(qualifier) => delete_version(&ctx, name, qualifier).await?,
         None => delete_all(&ctx, name).await?,
     }
     if let Ok(sandbox) = ctx.sandbox() {
         sandbox.retire(ctx.account(), ctx.region(), name, qualifier, None);
     }
-    Ok(api::DeleteFunctionOutput::default())
+    Ok(api::DeleteFunctionOutput { status_code: Some(204) })
 }
 
+/// A version that is not there has been deleted.
 async fn delete_version(ctx: &Ctx, name: &str, number: &str) -> Result<()> {
     transact!(ctx.store(), Error, |txn| {
-        state::version(ctx, txn, name, number).await?;
+        head(ctx, txn, name).await?;
         for (_, alias) in ALIASES.list(ctx.scope(), (name,)).read(txn).await? {
             let uses = alias.version == number || alias.other_version.as_deref() == Some(number);
             if uses {

@@ -40,7 +40,7 @@ pub async fn invoke(ctx: Ctx, input: api::InvokeInput) -> Result<api::InvokeOutp
         return Err(errors::not_honoured("TenantId"));
     }
     let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let payload = input.payload.unwrap_or_default();
     match input.invocation_type.unwrap_or(api::InvocationType::RequestResponse) {
         api::InvocationType::Event => {
@@ -113,7 +113,7 @@ pub async fn invoke_async(
     input: api::InvokeAsyncInput,
 ) -> Result<api::InvokeAsyncOutput> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let payload = input.invoke_args.collect(EVENT_BYTES_MAX + 1).await;
     let payload = payload
         .map_err(|_| errors::request_too_large(EVENT_BYTES_MAX + 1, EVENT_BYTES_MAX, "Event"))?;
@@ -162,7 +162,7 @@ pub async fn try_run(
         region: ctx.region(),
         name: function.name.clone(),
         version: function.version.clone(),
-        revision: function.revision_id.clone(),
+        revision: function.build().to_owned(),
     };
     let request = InvokeRequest {
         request_id: invocation.request_id,
@@ -198,6 +198,7 @@ fn spec_source(ctx: &Ctx, function: &FunctionRecord) -> SpecSource {
 }
 
 async fn spec(ctx: &Ctx, function: FunctionRecord) -> Result<FunctionSpec> {
+    let environment = function.environment(ctx).ok_or_else(errors::environment_sealed)?;
     // AWS names the session after the function; a function's `GetCallerIdentity` shows it.
     let (caller, credentials) = ctx
         .assume(&function.role, &function.name, PRINCIPAL)
@@ -206,7 +207,7 @@ async fn spec(ctx: &Ctx, function: FunctionRecord) -> Result<FunctionSpec> {
     let sink = FunctionLog::new(ctx.as_caller(caller), function.log_group.clone());
     Ok(FunctionSpec {
         code: package(ctx, &function.code),
-        layers: Vec::new(),
+        layers: function.layers.iter().map(|layer| package(ctx, &layer.code)).collect(),
         credentials,
         endpoint: ctx.server_endpoint().to_owned(),
         memory_mb: function.memory_mb,
@@ -224,7 +225,7 @@ async fn spec(ctx: &Ctx, function: FunctionRecord) -> Result<FunctionSpec> {
         },
         runtime: function.runtime,
         handler: function.handler,
-        environment: function.environment,
+        environment,
     })
 }
 

@@ -13,12 +13,16 @@ mod configuration;
 mod errors;
 mod function;
 mod invoke;
+mod layer;
+mod layer_policy;
+mod layer_use;
 mod log_sink;
 mod names;
 mod permission;
 mod plane;
 mod resources;
 mod rules;
+mod settings;
 mod state;
 mod tag;
 mod version;
@@ -61,24 +65,32 @@ pub fn service() -> Service {
         .on::<api::GetFunctionConcurrency>(access::get_concurrency, concurrency::get)
         .on::<api::DeleteFunctionConcurrency>(access::delete_concurrency, concurrency::delete)
         .on::<api::GetAccountSettings>(access::get_account_settings, account::settings)
-        .on::<api::GetRuntimeManagementConfig>(
-            access::get_runtime_management_config,
-            configuration::runtime_management,
-        )
-        .on::<api::GetFunctionCodeSigningConfig>(
-            access::get_code_signing_config,
-            configuration::code_signing,
-        )
         .on::<api::GetFunctionRecursionConfig>(
             access::get_recursion_config,
             configuration::recursion,
         )
+        .on::<api::PublishLayerVersion>(access::publish_layer_version, layer::publish)
+        .on::<api::GetLayerVersion>(access::get_layer_version, layer::get)
+        .on::<api::GetLayerVersionByArn>(access::get_layer_version_by_arn, layer::get_by_arn)
+        .on::<api::DeleteLayerVersion>(access::delete_layer_version, layer::delete)
+        .on::<api::ListLayerVersions>(access::list_layer_versions, layer::list_versions)
+        .on::<api::ListLayers>(access::list_layers, layer::list)
+        .on::<api::AddLayerVersionPermission>(access::add_layer_permission, layer_policy::add)
+        .on::<api::RemoveLayerVersionPermission>(
+            access::remove_layer_permission,
+            layer_policy::remove,
+        )
+        .on::<api::GetLayerVersionPolicy>(access::get_layer_policy, layer_policy::get)
         .on::<api::ListTags>(access::list_tags, tag::list)
         .on::<api::TagResource>(access::tag_resource, tag::add)
         .on::<api::UntagResource>(access::untag_resource, tag::remove)
         .resource_policy(move |ctx, arn| Arc::clone(&guards).guard(ctx, arn))
         .data_plane(plane::Plane)
-        .blobs(state::FUNCTIONS, |function| vec![function.code.blob])
+        .blobs(state::FUNCTIONS, |function| {
+            let layers = function.layers.into_iter().map(|layer| layer.code.blob);
+            layers.chain([function.code.blob]).collect()
+        })
+        .blobs(state::LAYER_VERSIONS, |layer| vec![layer.code.blob])
         .task(asynchronous::task_kind())
         .violations(errors::violations)
         .resource(resources::function())

@@ -8,13 +8,13 @@ use sereno_api_lambda as api;
 use sereno_base::{AccountId, Arn, arn};
 use sereno_kernel::{Ctx, Error, ResourceGuard, Result};
 use sereno_policy::{Policy, validate};
-use sereno_store::transact;
+use sereno_store::{Txn, transact};
 
 use crate::errors;
-use crate::names::{FunctionName, function_arn, resolve};
-use crate::state::{POLICIES, PolicyRecord, head};
+use crate::names::{FunctionName, LATEST, function_arn, is_version, resolve};
+use crate::state::{ALIASES, FUNCTIONS, LAYER_POLICIES, POLICIES, PolicyRecord, head, version_key};
 
-const POLICY_BYTES_MAX: usize = 20_480;
+pub const POLICY_BYTES_MAX: usize = 20_480;
 const CACHED_MAX: usize = 4096;
 
 /// Compiled policies by function ARN, each with the revision it was compiled from.
@@ -26,14 +26,7 @@ pub struct Guards {
 impl Guards {
     /// The policy on an ARN, for the kernel to judge with. One that cannot be compiled lets nobody in.
     pub async fn guard(self: Arc<Self>, ctx: Ctx, resource: String) -> Result<ResourceGuard> {
-        let parsed = Arn::parse(&resource).filter(|arn| arn.resource.starts_with("function:"));
-        if parsed.is_none() {
-            return Ok(ResourceGuard::default());
-        }
-        let name = FunctionName::parse(&resource);
-        let ctx = name.place(&ctx);
-        let key = (name.name.as_str(), name.qualifier.as_deref().unwrap_or_default());
-        let Some(record) = POLICIES.get(ctx.store(), ctx.scope(), &key).await? else {
+        let Some(record) = policy_of(&ctx, &resource).await? else {
             return Ok(ResourceGuard::default());
         };
         let known = {
@@ -60,7 +53,25 @@ impl Guards {
     }
 }
 
-fn document(record: &PolicyRecord) -> Value {
+/// The policy on a function, version, alias or layer version.
+async fn policy_of(ctx: &Ctx, resource: &str) -> Result<Option<PolicyRecord>> {
+    let Some(arn) = Arn::parse(resource) else { return Ok(None) };
+    if arn.resource.starts_with("function:") {
+        let name = FunctionName::parse(resource);
+        let ctx = name.locate(ctx);
+        let key = (name.name.as_str(), name.qualifier.as_deref().unwrap_or_default());
+        return Ok(POLICIES.get(ctx.store(), ctx.scope(), &key).await?);
+    }
+    let parts: Vec<&str> = arn.resource.split(':').collect();
+    let (["layer", name, version], Some(account)) = (&parts[..], arn.account_id()) else {
+        return Ok(None);
+    };
+    let Ok(version) = version.parse::<u64>() else { return Ok(None) };
+    let scope = ctx.in_account(account).scope();
+    Ok(LAYER_POLICIES.get(ctx.store(), scope, &(*name, version)).await?)
+}
+
+pub fn document(record: &PolicyRecord) -> Value {
     let statements: Vec<Value> =
         record.statements.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
     json!({"Version": "2012-10-17", "Id": "default", "Statement": statements})
@@ -68,39 +79,75 @@ fn document(record: &PolicyRecord) -> Value {
 
 pub async fn add(ctx: Ctx, input: api::AddPermissionInput) -> Result<api::AddPermissionOutput> {
     let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
-    let ctx = name.place(&ctx);
+    if name.qualifier.as_deref() == Some(LATEST) {
+        return Err(errors::permission_on_latest());
+    }
+    let ctx = name.place(&ctx)?;
     let statement = statement(&ctx, &name, &input)?.to_string();
-    let qualifier = name.qualifier.as_deref().unwrap_or_default();
     transact!(ctx.store(), Error, |txn| {
-        // Also says that there is no such function, version or alias.
-        resolve(&ctx, txn, &name, 1.0).await?;
-        let key = (name.name.as_str(), qualifier);
+        let revision_id = revise(&ctx, txn, &name, input.revision_id.as_deref()).await?;
+        let key = key(&name);
         let mut record = POLICIES.get(txn, ctx.scope(), &key).await?.unwrap_or_default();
-        check_revision(input.revision_id.as_deref(), &record)?;
         if position(&record, &input.statement_id).is_some() {
             return Err(errors::statement_exists(&input.statement_id));
         }
         record.statements.push(statement.clone());
-        record.revision_id = ctx.random_uuid();
-        if document(&record).to_string().len() > POLICY_BYTES_MAX {
-            return Err(errors::policy_too_large());
+        record.revision_id = revision_id;
+        let length = document(&record).to_string().len();
+        if length > POLICY_BYTES_MAX {
+            return Err(errors::policy_too_large(length, POLICY_BYTES_MAX));
         }
         POLICIES.put(txn, ctx.scope(), &key, &record);
     })?;
     Ok(api::AddPermissionOutput { statement: Some(statement) })
 }
 
-fn position(record: &PolicyRecord, id: &str) -> Option<usize> {
+fn key(name: &FunctionName) -> (&str, &str) {
+    (&name.name, name.qualifier.as_deref().unwrap_or_default())
+}
+
+/// A change of the policy is a change of what it stands on: the function's, version's or alias's revision is the
+/// policy's, too. Recorded: test_lambda_api.py::TestLambdaRevisions::test_function_revisions_permissions
+async fn revise(
+    ctx: &Ctx,
+    txn: &mut Txn,
+    name: &FunctionName,
+    given: Option<&str>,
+) -> Result<String> {
+    let wrong = |current: &str| given.is_some_and(|given| given != current);
+    let revision_id = ctx.random_uuid();
+    let alias = match name.qualifier.as_deref() {
+        Some(qualifier) if !is_version(qualifier) => {
+            let key = (name.name.as_str(), qualifier);
+            ALIASES.get(txn, ctx.scope(), &key).await?.map(|alias| (key, alias))
+        }
+        _ => None,
+    };
+    if let Some((key, mut alias)) = alias {
+        if wrong(&alias.revision_id) {
+            return Err(errors::wrong_revision("GetPolicy"));
+        }
+        alias.revision_id.clone_from(&revision_id);
+        ALIASES.put(txn, ctx.scope(), &key, &alias);
+        return Ok(revision_id);
+    }
+    // Also says that there is no such function, version or alias.
+    let mut function = resolve(ctx, txn, name, 1.0).await?.function;
+    if wrong(&function.revision_id) {
+        return Err(errors::wrong_revision("GetPolicy"));
+    }
+    // Instances stay: code and configuration are the same.
+    function.build = function.build().to_owned();
+    function.revision_id.clone_from(&revision_id);
+    let version = version_key(&function.version);
+    FUNCTIONS.put(txn, ctx.scope(), &(name.name.as_str(), version.as_str()), &function);
+    Ok(revision_id)
+}
+
+pub fn position(record: &PolicyRecord, id: &str) -> Option<usize> {
     record.statements.iter().position(|text| {
         serde_json::from_str::<Value>(text).is_ok_and(|statement| statement["Sid"] == id)
     })
-}
-
-fn check_revision(given: Option<&str>, record: &PolicyRecord) -> Result<()> {
-    match given {
-        Some(given) if given != record.revision_id => Err(errors::wrong_revision("GetPolicy")),
-        _ => Ok(()),
-    }
 }
 
 /// The statement as AWS writes it.
@@ -164,18 +211,17 @@ pub async fn remove(
     input: api::RemovePermissionInput,
 ) -> Result<api::RemovePermissionOutput> {
     let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
-    let ctx = name.place(&ctx);
-    let key = (name.name.as_str(), name.qualifier.as_deref().unwrap_or_default());
+    let ctx = name.place(&ctx)?;
     transact!(ctx.store(), Error, |txn| {
         head(&ctx, txn, &name.name).await?;
+        let key = key(&name);
         let found = POLICIES.get(txn, ctx.scope(), &key).await?;
         let mut record = found.ok_or_else(errors::no_policy)?;
-        check_revision(input.revision_id.as_deref(), &record)?;
         let at = position(&record, &input.statement_id);
-        record
-            .statements
-            .remove(at.ok_or_else(|| errors::statement_not_found(&input.statement_id))?);
-        record.revision_id = ctx.random_uuid();
+        let at = at.ok_or_else(|| errors::statement_not_found(&input.statement_id))?;
+        let revision_id = revise(&ctx, txn, &name, input.revision_id.as_deref()).await?;
+        record.statements.remove(at);
+        record.revision_id = revision_id;
         if record.statements.is_empty() {
             POLICIES.delete(txn, ctx.scope(), &key);
         } else {
@@ -187,15 +233,24 @@ pub async fn remove(
 
 pub async fn get(ctx: Ctx, input: api::GetPolicyInput) -> Result<api::GetPolicyOutput> {
     let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     head(&ctx, ctx.store(), &name.name).await?;
-    let key = (name.name.as_str(), name.qualifier.as_deref().unwrap_or_default());
-    let found = POLICIES.get(ctx.store(), ctx.scope(), &key).await?;
+    let found = POLICIES.get(ctx.store(), ctx.scope(), &key(&name)).await?;
     let record = found.ok_or_else(errors::policy_not_found)?;
     Ok(api::GetPolicyOutput {
         policy: Some(document(&record).to_string()),
-        revision_id: Some(record.revision_id),
+        revision_id: Some(revision_of(&ctx, &name).await?),
     })
+}
+
+async fn revision_of(ctx: &Ctx, name: &FunctionName) -> Result<String> {
+    if let Some(qualifier) = name.qualifier.as_deref().filter(|text| !is_version(text)) {
+        let key = (name.name.as_str(), qualifier);
+        if let Some(alias) = ALIASES.get(ctx.store(), ctx.scope(), &key).await? {
+            return Ok(alias.revision_id);
+        }
+    }
+    Ok(resolve(ctx, ctx.store(), name, 1.0).await?.function.revision_id)
 }
 
 #[cfg(test)]

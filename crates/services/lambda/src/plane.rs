@@ -5,8 +5,7 @@ use sereno_kernel::{BoxFuture, Ctx, DataPlane};
 use sereno_store::read_blob;
 use sereno_wire::{HttpRequest, HttpResponse};
 
-use crate::code;
-use crate::state;
+use crate::{code, layer, state};
 
 /// As many bytes as a package may have.
 const PACKAGE_BYTES_MAX: usize = 250 << 20;
@@ -41,7 +40,10 @@ async fn package(ctx: &Ctx, request: &HttpRequest) -> Option<HttpResponse> {
     let account = parts.next()?.parse().ok()?;
     let ctx = ctx.in_account(account).in_region(Region::parse(parts.next()?)?);
     let (name, version) = (percent_decode(parts.next()?)?, percent_decode(parts.next()?)?);
-    let function = state::version(&ctx, ctx.store(), &name, &version).await.ok()?;
-    let bytes = read_blob(ctx.blobs(), &function.code.blob, PACKAGE_BYTES_MAX).await.ok()?;
+    let code = match name.strip_prefix(code::LAYER) {
+        Some(layer) => layer::find(&ctx, layer, version.parse().ok()?).await.ok()??.code,
+        None => state::version(&ctx, ctx.store(), &name, &version).await.ok()?.code,
+    };
+    let bytes = read_blob(ctx.blobs(), &code.blob, PACKAGE_BYTES_MAX).await.ok()?;
     Some(HttpResponse::new(200).with_header("content-type", "application/zip").with_body(bytes))
 }

@@ -70,7 +70,7 @@ pub fn check_create(input: &api::CreateFunctionInput) -> Result<()> {
     if input.runtime.is_none() || input.handler.is_none() {
         return Err(errors::runtime_and_handler());
     }
-    check_layers(input.layers.as_deref())
+    Ok(())
 }
 
 pub fn check_update(input: &api::UpdateFunctionConfigurationInput) -> Result<()> {
@@ -83,8 +83,7 @@ pub fn check_update(input: &api::UpdateFunctionConfigurationInput) -> Result<()>
         ("AcceleratorConfig", input.accelerator_config.is_some()),
         ("KMSKeyArn", has_text(input.kms_key_arn.as_deref())),
         ("DeadLetterConfig", has_dead_letters(input.dead_letter_config.as_ref())),
-    ])?;
-    check_layers(input.layers.as_deref())
+    ])
 }
 
 fn refuse(parameters: &[(&str, bool)]) -> Result<()> {
@@ -107,9 +106,10 @@ fn has_dead_letters(config: Option<&api::DeadLetterConfig>) -> bool {
     config.is_some_and(|config| has_text(config.target_arn.as_deref()))
 }
 
-fn check_layers(layers: Option<&[String]>) -> Result<()> {
-    match layers.unwrap_or_default().first() {
-        Some(layer) => Err(errors::layer_not_found(layer)),
+/// Levels belong to JSON logs.
+pub fn check_text_levels(level: Option<&str>) -> Result<()> {
+    match level {
+        Some(_) => Err(errors::text_has_no_levels()),
         None => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use sereno_kernel::{Ctx, Result};
 use sereno_store::{BlobRef, Read, Table, record};
 
@@ -18,6 +19,8 @@ record! {
         /// Reserved concurrency; -1: none.
         4 => reserved_concurrency: i64,
         5 => created_ms: i64,
+        /// Empty: none.
+        6 => code_signing_config_arn: String,
     }
 }
 
@@ -28,6 +31,7 @@ record! {
         /// Base64, as the API shows it.
         2 => sha256: String,
         3 => size_bytes: u64,
+        4 => unzipped_bytes: u64,
     }
 }
 
@@ -42,6 +46,7 @@ record! {
         6 => handler: String,
         7 => memory_mb: u32,
         8 => timeout_s: u32,
+        /// As versions before 2026-11-22 kept it; now sealed.
         9 => environment: BTreeMap<String, String>,
         10 => code: CodeRecord,
         11 => architecture: String,
@@ -58,6 +63,47 @@ record! {
         22 => last_modified_ms: i64,
         /// Whether an environment was given, which may be empty.
         23 => has_environment: bool,
+        /// Changes with code and configuration only: what instances are of. `revision_id` changes with the policy, too.
+        24 => build: String,
+        /// What `$LATEST` was described as when this version was published.
+        25 => latest_description: String,
+        26 => layers: Vec<LayerRecord>,
+        /// JSON of the environment variables, sealed with the server's key.
+        27 => sealed_environment: Bytes,
+        /// When the runtime is updated; empty: Auto.
+        28 => update_runtime_on: String,
+        29 => runtime_version_arn: String,
+    }
+}
+
+record! {
+    /// A layer as a function uses it: its content stays, even if the layer's version is deleted.
+    pub struct LayerRecord {
+        1 => arn: String,
+        2 => code: CodeRecord,
+    }
+}
+
+record! {
+    pub struct LayerHeadRecord {
+        /// Numbers are never used again.
+        1 => last_version: u64,
+    }
+}
+
+record! {
+    pub struct LayerVersionRecord {
+        1 => name: String,
+        2 => version: u64,
+        3 => description: String,
+        4 => license: Option<String>,
+        5 => code: CodeRecord,
+        6 => created_ms: i64,
+        /// Whether these were given at all, which may be empty.
+        7 => names_architectures: bool,
+        8 => architectures: Vec<String>,
+        9 => names_runtimes: bool,
+        10 => runtimes: Vec<String>,
     }
 }
 
@@ -83,6 +129,31 @@ record! {
     }
 }
 
+const ENVIRONMENT: &str = "lambda.environment";
+
+impl FunctionRecord {
+    pub fn set_environment(&mut self, ctx: &Ctx, variables: &BTreeMap<String, String>) {
+        self.has_environment = true;
+        self.environment.clear();
+        let json = serde_json::to_vec(variables).unwrap_or_default();
+        self.sealed_environment = ctx.seal(ENVIRONMENT, &json);
+    }
+
+    /// `None`: it was sealed with another key.
+    pub fn environment(&self, ctx: &Ctx) -> Option<BTreeMap<String, String>> {
+        if self.sealed_environment.is_empty() {
+            return Some(self.environment.clone());
+        }
+        let json = ctx.unseal(ENVIRONMENT, &self.sealed_environment)?;
+        serde_json::from_slice(&json).ok()
+    }
+
+    /// What instances of this version are told apart by.
+    pub fn build(&self) -> &str {
+        if self.build.is_empty() { &self.revision_id } else { &self.build }
+    }
+}
+
 pub const HEADS: Table<String, HeadRecord> = Table::new("lambda", "heads");
 /// (function, version as [`version_key`] spells it)
 pub const FUNCTIONS: Table<(String, String), FunctionRecord> = Table::new("lambda", "functions");
@@ -90,6 +161,14 @@ pub const FUNCTIONS: Table<(String, String), FunctionRecord> = Table::new("lambd
 pub const ALIASES: Table<(String, String), AliasRecord> = Table::new("lambda", "aliases");
 /// (function, qualifier; empty: none)
 pub const POLICIES: Table<(String, String), PolicyRecord> = Table::new("lambda", "policies");
+
+pub const LAYER_HEADS: Table<String, LayerHeadRecord> = Table::new("lambda", "layers");
+/// (layer, version)
+pub const LAYER_VERSIONS: Table<(String, u64), LayerVersionRecord> =
+    Table::new("lambda", "layer-versions");
+/// (layer, version)
+pub const LAYER_POLICIES: Table<(String, u64), PolicyRecord> =
+    Table::new("lambda", "layer-policies");
 
 pub const NO_RESERVATION: i64 = -1;
 

@@ -14,7 +14,7 @@ const TAGS_MAX: usize = 50;
 
 pub async fn list(ctx: Ctx, input: api::ListTagsInput) -> Result<api::ListTagsOutput> {
     let name = FunctionName::parse(&input.resource);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let head = head(&ctx, ctx.store(), &name.name).await?;
     Ok(api::ListTagsOutput { tags: Some(head.tags) })
 }
@@ -25,7 +25,7 @@ async fn change(
     change: impl Fn(&mut BTreeMap<String, String>),
 ) -> Result<()> {
     let name = FunctionName::parse(resource);
-    let ctx = name.place(ctx);
+    let ctx = name.place(ctx)?;
     transact!(ctx.store(), Error, |txn| {
         let mut head = head(&ctx, txn, &name.name).await?;
         change(&mut head.tags);

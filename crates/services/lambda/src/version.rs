@@ -4,7 +4,7 @@ use sereno_api_lambda as api;
 use sereno_kernel::{Ctx, Error, Result};
 use sereno_store::{Txn, transact};
 
-use crate::configuration::describe;
+use crate::configuration::{describe, listed};
 use crate::function::PAGE_MAX;
 use crate::names::{FunctionName, LATEST};
 use crate::state::{FUNCTIONS, FunctionRecord, HEADS, HeadRecord, head, version_key};
@@ -21,6 +21,7 @@ pub fn write_next(
     head.last_version += 1;
     let mut version = latest.clone();
     version.version = head.last_version.to_string();
+    version.latest_description.clone_from(&latest.description);
     description.clone_into(&mut version.description);
     version.revision_id = ctx.random_uuid();
     version.last_modified_ms = ctx.now().millis();
@@ -40,7 +41,7 @@ pub async fn publish_latest(
     if head.last_version > 0 {
         let key = version_key(&head.last_version.to_string());
         let last = FUNCTIONS.get(txn, ctx.scope(), &(latest.name.as_str(), key.as_str())).await?;
-        if let Some(last) = last.filter(|last| is_same(last, latest)) {
+        if let Some(last) = last.filter(|last| is_same(ctx, last, latest)) {
             return Ok(last);
         }
     }
@@ -49,15 +50,25 @@ pub async fn publish_latest(
 }
 
 /// Whether publishing `latest` would only repeat `version`.
-fn is_same(version: &FunctionRecord, latest: &FunctionRecord) -> bool {
+fn is_same(ctx: &Ctx, version: &FunctionRecord, latest: &FunctionRecord) -> bool {
     let mut copy = latest.clone();
     copy.version.clone_from(&version.version);
+    if latest.description != version.latest_description {
+        return false;
+    }
     copy.description.clone_from(&version.description);
+    copy.latest_description.clone_from(&version.latest_description);
     copy.revision_id.clone_from(&version.revision_id);
     copy.last_modified_ms = version.last_modified_ms;
     // The same content may have been uploaded twice, as two blobs.
     copy.code.blob.clone_from(&version.code.blob);
-    copy == *version
+    copy.build.clone_from(&version.build);
+    copy.update_runtime_on.clone_from(&version.update_runtime_on);
+    copy.runtime_version_arn.clone_from(&version.runtime_version_arn);
+    let same_environment = latest.environment(ctx) == version.environment(ctx);
+    copy.sealed_environment.clone_from(&version.sealed_environment);
+    copy.environment.clone_from(&version.environment);
+    same_environment && copy == *version
 }
 
 pub async fn publish(
@@ -68,7 +79,7 @@ pub async fn publish(
         return Err(errors::not_honoured("PublishTo"));
     }
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let name = name.name.as_str();
     let description = input.description.as_deref().filter(|text| !text.is_empty());
     let version = transact!(ctx.store(), Error, |txn| {
@@ -82,7 +93,7 @@ pub async fn publish(
         if let Some(given) = &input.revision_id
             && *given != latest.revision_id
         {
-            return Err(errors::wrong_revision("GetFunction"));
+            return Err(errors::wrong_revision("GetFunction/GetAlias"));
         }
         let version = publish_latest(&ctx, txn, &mut head, &latest, description).await?;
         HEADS.put(txn, ctx.scope(), name, &head);
@@ -96,7 +107,7 @@ pub async fn list(
     input: api::ListVersionsByFunctionInput,
 ) -> Result<api::ListVersionsByFunctionOutput> {
     let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx);
+    let ctx = name.place(&ctx)?;
     let name = name.name.as_str();
     head(&ctx, ctx.store(), name).await?;
     let limit =
@@ -111,7 +122,9 @@ pub async fn list(
     Ok(api::ListVersionsByFunctionOutput {
         next_marker: page.last().filter(|_| more).map(|((_, version), _)| version.clone()),
         versions: Some(
-            page.iter().map(|(_, record)| describe(&ctx, record, Some(&record.version))).collect(),
+            page.iter()
+                .map(|(_, record)| listed(describe(&ctx, record, Some(&record.version))))
+                .collect(),
         ),
     })
 }
