@@ -27,6 +27,10 @@ pub struct FunctionId {
 /// Everything needed to start an instance; asked for only when one must be started.
 pub type SpecSource = Box<dyn FnOnce() -> BoxFuture<'static, crate::Result<FunctionSpec>> + Send>;
 
+/// The same for as many instances as are wanted.
+pub type SpecMaker =
+    Arc<dyn Fn() -> BoxFuture<'static, crate::Result<FunctionSpec>> + Send + Sync>;
+
 #[derive(Clone)]
 pub struct FunctionSpec {
     /// AWS's runtime identifier (`nodejs20.x`, `python3.12`, `provided.al2023`).
@@ -119,9 +123,17 @@ pub struct InvokeRequest {
     pub trace_id: String,
     /// Answer with the last 4 KB of this invocation's log.
     pub tail: bool,
-    /// Chunks of a streaming response are sent here as they come (InvokeWithResponseStream); None: the response is buffered.
-    pub stream: Option<tokio::sync::mpsc::Sender<Bytes>>,
+    /// A streaming response is sent here as it comes (InvokeWithResponseStream); None: the response is buffered. Of a
+    /// function that does not stream nothing is sent here: its response is in the reply.
+    pub stream: Option<tokio::sync::mpsc::Sender<StreamPiece>>,
     pub limits: ConcurrencyLimits,
+}
+
+/// A part of a streaming response, in order: one start, then chunks. The reply follows when all is done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StreamPiece {
+    Start { content_type: Option<String> },
+    Chunk(Bytes),
 }
 
 /// What may run at once; counted by the sandbox, because it knows what runs.
@@ -192,6 +204,18 @@ pub trait Sandbox: Send + Sync + 'static {
         package: Package,
         limit_bytes: u64,
     ) -> BoxFuture<'_, Result<PackageInfo, PackageError>>;
+    /// Keeps `count` instances of this function ready (provisioned concurrency): starts those that are missing, lets none of
+    /// them go for idleness, and answers how many there are. Asked again from time to time; zero ends it.
+    fn provision(
+        &self,
+        function: FunctionId,
+        count: u32,
+        spec: SpecMaker,
+    ) -> BoxFuture<'_, Result<u32, InvokeFailure>> {
+        let _ = (function, count, spec);
+        let why = "this sandbox keeps no instances ready".to_owned();
+        Box::pin(async move { Err(InvokeFailure::CannotRun(why)) })
+    }
     /// Functions of this runtime will be invoked soon: what makes their start cheap may be prepared now.
     fn expect(&self, runtime: &str) {
         let _ = runtime;

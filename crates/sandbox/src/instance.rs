@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
-use sereno_kernel::sandbox::{FunctionError, InvokeReply, InvokeRequest};
+use sereno_kernel::sandbox::{FunctionError, InvokeReply, InvokeRequest, StreamPiece};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
@@ -198,7 +198,7 @@ impl Instance {
     pub async fn finish(
         &mut self,
         request_id: &str,
-        stream: Option<&mpsc::Sender<Bytes>>,
+        stream: Option<&mpsc::Sender<StreamPiece>>,
         started: Instant,
     ) -> Outcome {
         let deadline = started + Duration::from_millis(self.terms.timeout_ms);
@@ -356,7 +356,7 @@ impl Instance {
         &mut self,
         frame: Frame,
         request_id: &str,
-        stream: Option<&mpsc::Sender<Bytes>>,
+        stream: Option<&mpsc::Sender<StreamPiece>>,
         streamed: &mut Streamed,
     ) -> Option<Outcome> {
         let length = frame.too_long.unwrap_or(frame.body.len());
@@ -368,12 +368,16 @@ impl Instance {
                 let start: serde_json::Value =
                     serde_json::from_slice(&frame.body).unwrap_or_default();
                 streamed.content_type = start["contentType"].as_str().map(str::to_owned);
+                if let Some(stream) = stream {
+                    let content_type = streamed.content_type.clone();
+                    drop(stream.send(StreamPiece::Start { content_type }).await);
+                }
                 None
             }
             Kind::StreamChunk => {
                 match stream {
                     // The reader may have gone; the function goes on, as on AWS.
-                    Some(stream) => drop(stream.send(frame.body).await),
+                    Some(stream) => drop(stream.send(StreamPiece::Chunk(frame.body)).await),
                     None => streamed.collected.extend_from_slice(&frame.body),
                 }
                 None

@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use sereno_base::{AccountId, Region};
 use sereno_kernel::BoxFuture;
 use sereno_kernel::sandbox::{
     FunctionId, InvokeFailure, InvokeReply, InvokeRequest, Package, PackageError, PackageInfo,
-    Protection, Sandbox, SpecSource,
+    Protection, Sandbox, SpecSource, StreamPiece,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -303,7 +302,7 @@ impl Running {
         Running { inner: Some(Parts { sandbox, fleet, instance, invocation, permit, started }) }
     }
 
-    async fn finish(mut self, stream: Option<mpsc::Sender<Bytes>>) -> InvokeReply {
+    async fn finish(mut self, stream: Option<mpsc::Sender<StreamPiece>>) -> InvokeReply {
         let parts = self.inner.as_mut().expect("taken at the end only");
         let outcome = parts.wait(stream.as_ref()).await;
         let parts = self.inner.take().expect("nothing else takes it");
@@ -328,7 +327,7 @@ impl Drop for Running {
 }
 
 impl Parts {
-    async fn wait(&mut self, stream: Option<&mpsc::Sender<Bytes>>) -> Outcome {
+    async fn wait(&mut self, stream: Option<&mpsc::Sender<StreamPiece>>) -> Outcome {
         self.instance.finish(&self.invocation.request_id, stream, self.started).await
     }
 
