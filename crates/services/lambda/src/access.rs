@@ -5,6 +5,7 @@ use sereno_api_lambda as api;
 use sereno_kernel::{Access, Ctx};
 
 use crate::layer;
+use crate::mapping::mapping_arn;
 use crate::names::{FunctionName, function_arn};
 
 fn function(ctx: &Ctx, action: &'static str, name: &str, qualifier: Option<&str>) -> Access {
@@ -53,6 +54,9 @@ on_function! {
     get_code_signing_config(GetFunctionCodeSigningConfigInput)
         => "lambda:GetFunctionCodeSigningConfig";
     get_recursion_config(GetFunctionRecursionConfigInput) => "lambda:GetFunctionRecursionConfig";
+    put_recursion_config(PutFunctionRecursionConfigInput) => "lambda:PutFunctionRecursionConfig";
+    list_event_configs(ListFunctionEventInvokeConfigsInput)
+        => "lambda:ListFunctionEventInvokeConfigs";
 }
 
 on_qualified! {
@@ -66,6 +70,12 @@ on_qualified! {
     get_policy(GetPolicyInput) => "lambda:GetPolicy";
     get_runtime_management_config(GetRuntimeManagementConfigInput)
         => "lambda:GetRuntimeManagementConfig";
+    put_event_config(PutFunctionEventInvokeConfigInput) => "lambda:PutFunctionEventInvokeConfig";
+    update_event_config(UpdateFunctionEventInvokeConfigInput)
+        => "lambda:UpdateFunctionEventInvokeConfig";
+    get_event_config(GetFunctionEventInvokeConfigInput) => "lambda:GetFunctionEventInvokeConfig";
+    delete_event_config(DeleteFunctionEventInvokeConfigInput)
+        => "lambda:DeleteFunctionEventInvokeConfig";
 }
 
 pub fn create_function(ctx: &Ctx, input: &api::CreateFunctionInput) -> Access {
@@ -166,4 +176,36 @@ pub fn tag_resource(_: &Ctx, input: &api::TagResourceInput) -> Access {
 pub fn untag_resource(_: &Ctx, input: &api::UntagResourceInput) -> Access {
     Access::new("lambda:UntagResource", input.resource.clone())
         .condition("aws:TagKeys", input.tag_keys.clone())
+}
+
+/// The function that a mapping is for is a condition, not the resource.
+fn mapped(ctx: &Ctx, access: Access, function: &str) -> Access {
+    let name = FunctionName::parse(function);
+    let arn = function_arn(&name.locate(ctx), &name.name, name.qualifier.as_deref());
+    access.condition("lambda:FunctionArn", vec![arn])
+}
+
+pub fn create_mapping(ctx: &Ctx, input: &api::CreateEventSourceMappingInput) -> Access {
+    let access = Access::new("lambda:CreateEventSourceMapping", "*");
+    mapped(ctx, access, &input.function_name)
+}
+
+pub fn update_mapping(ctx: &Ctx, input: &api::UpdateEventSourceMappingInput) -> Access {
+    let access = Access::new("lambda:UpdateEventSourceMapping", mapping_arn(ctx, &input.uuid));
+    match &input.function_name {
+        Some(function) => mapped(ctx, access, function),
+        None => access,
+    }
+}
+
+pub fn get_mapping(ctx: &Ctx, input: &api::GetEventSourceMappingInput) -> Access {
+    Access::new("lambda:GetEventSourceMapping", mapping_arn(ctx, &input.uuid))
+}
+
+pub fn delete_mapping(ctx: &Ctx, input: &api::DeleteEventSourceMappingInput) -> Access {
+    Access::new("lambda:DeleteEventSourceMapping", mapping_arn(ctx, &input.uuid))
+}
+
+pub fn list_mappings(_: &Ctx, _: &api::ListEventSourceMappingsInput) -> Access {
+    Access::new("lambda:ListEventSourceMappings", "*")
 }

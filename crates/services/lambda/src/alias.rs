@@ -9,7 +9,7 @@ use sereno_store::transact;
 use crate::function::PAGE_MAX;
 use crate::names::{FunctionName, function_arn};
 use crate::state::{ALIASES, AliasRecord, POLICIES, head};
-use crate::{errors, rules, state};
+use crate::{errors, event_config, rules, state};
 
 fn describe(ctx: &Ctx, name: &str, alias: &AliasRecord) -> api::AliasConfiguration {
     api::AliasConfiguration {
@@ -112,6 +112,7 @@ pub async fn delete(ctx: Ctx, input: api::DeleteAliasInput) -> Result<api::Delet
     transact!(ctx.store(), Error, |txn| {
         head(&ctx, txn, name).await?;
         ALIASES.delete(txn, ctx.scope(), &(name, input.name.as_str()));
+        event_config::forget(&ctx, txn, name, &input.name);
         POLICIES.delete(txn, ctx.scope(), &(name, input.name.as_str()));
     })?;
     Ok(api::DeleteAliasOutput::default())

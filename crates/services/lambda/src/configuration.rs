@@ -2,12 +2,12 @@
 
 use sereno_api_lambda as api;
 use sereno_base::{Timestamp, hex};
-use sereno_kernel::{Ctx, Error, Result};
+use sereno_kernel::Ctx;
 use sha2::{Digest, Sha256};
 
 use crate::errors;
-use crate::names::{FunctionName, LATEST, function_arn};
-use crate::state::{self, FunctionRecord, LayerRecord};
+use crate::names::{LATEST, function_arn};
+use crate::state::{FunctionRecord, LayerRecord};
 
 /// `2016-12-01T10:00:00.000+0000`, Lambda's own spelling.
 pub fn last_modified(millis: i64) -> String {
@@ -66,6 +66,8 @@ pub fn describe(
                 .map(|level| api::SystemLogLevel::from(level.as_str())),
             log_group: Some(record.log_group.clone()),
         }),
+        dead_letter_config: (!record.dead_letter_arn.is_empty())
+            .then(|| api::DeadLetterConfig { target_arn: Some(record.dead_letter_arn.clone()) }),
         layers: (!record.layers.is_empty()).then(|| record.layers.iter().map(layer).collect()),
         ..Default::default()
     }
@@ -157,16 +159,4 @@ pub fn runtime_version_arn(ctx: &Ctx, record: &FunctionRecord) -> String {
     }
     let version = hex(&Sha256::digest(record.runtime.as_bytes()));
     format!("arn:{}:lambda:{}::runtime:{version}", ctx.partition(), ctx.region())
-}
-
-pub async fn recursion(
-    ctx: Ctx,
-    input: api::GetFunctionRecursionConfigInput,
-) -> Result<api::GetFunctionRecursionConfigOutput, Error> {
-    let name = FunctionName::parse(&input.function_name);
-    let ctx = name.place(&ctx)?;
-    state::head(&ctx, ctx.store(), &name.name).await?;
-    Ok(api::GetFunctionRecursionConfigOutput {
-        recursive_loop: Some(api::RecursiveLoop::Terminate),
-    })
 }

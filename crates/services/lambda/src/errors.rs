@@ -2,6 +2,9 @@
 //!
 //! Sentences: recorded on AWS in LocalStack's tests/aws/services/lambda_/*.snapshot.json.
 
+mod events;
+
+pub use events::*;
 use sereno_api_lambda as api;
 use sereno_kernel::sandbox::{InvokeFailure, PackageError};
 use sereno_kernel::{Ctx, Error, Kind};

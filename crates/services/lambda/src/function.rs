@@ -12,7 +12,7 @@ use crate::state::{
     ALIASES, FUNCTIONS, FunctionRecord, HEADS, HeadRecord, NO_RESERVATION, POLICIES, head,
     version_key,
 };
-use crate::{errors, layer_use, rules, state, version};
+use crate::{destination, errors, event_config, layer_use, rules, state, version};
 
 const MEMORY_MB: u32 = 128;
 const TIMEOUT_S: u32 = 3;
@@ -50,6 +50,7 @@ pub async fn create(
         ..Default::default()
     };
     Settings::of_create(&input, layers).apply(&ctx, &mut record)?;
+    destination::check_dead_letters(&ctx, &record).await?;
     record.code = code::accept(&ctx, &source(&input.code)).await?;
     layer_use::check_size(&record)?;
     change(&ctx, &mut record);
@@ -212,12 +213,16 @@ pub async fn update_configuration(
     let name = FunctionName::parse(&input.function_name);
     let ctx = name.place(&ctx)?;
     rules::check_update(&input)?;
-    state::version(&ctx, ctx.store(), &name.name, LATEST).await?;
+    let mut wanted = state::version(&ctx, ctx.store(), &name.name, LATEST).await?;
     if let Some(role) = &input.role {
         check_role(&ctx, role).await?;
     }
     let layers = layer_use::load(&ctx, input.layers.as_deref()).await?;
     let settings = Settings::of_update(&input, layers);
+    if settings.dead_letters.is_some() {
+        settings.apply(&ctx, &mut wanted)?;
+        destination::check_dead_letters(&ctx, &wanted).await?;
+    }
     let apply = |record: &mut FunctionRecord| {
         settings.apply(&ctx, record)?;
         layer_use::check_size(record)
@@ -295,6 +300,7 @@ async fn delete_version(ctx: &Ctx, name: &str, number: &str) -> Result<()> {
         }
         FUNCTIONS.delete(txn, ctx.scope(), &(name, version_key(number).as_str()));
         POLICIES.delete(txn, ctx.scope(), &(name, number));
+        event_config::forget(ctx, txn, name, number);
     })
 }
 
@@ -311,5 +317,6 @@ async fn delete_all(ctx: &Ctx, name: &str) -> Result<()> {
         for (key, _) in POLICIES.list(ctx.scope(), (name,)).read(txn).await? {
             POLICIES.delete(txn, ctx.scope(), &key);
         }
+        event_config::forget_all(ctx, txn, name).await?;
     })
 }

@@ -21,7 +21,7 @@ use crate::concurrency::ACCOUNT_CONCURRENCY;
 use crate::log_sink::FunctionLog;
 use crate::names::{FunctionName, Resolved, resolve};
 use crate::state::{CodeRecord, FunctionRecord, HEADS};
-use crate::{errors, rules};
+use crate::{errors, lineage, rules};
 
 /// Recorded: test_lambda.py::test_large_payloads; the quotas page for events.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
@@ -30,7 +30,7 @@ pub const EVENT_BYTES_MAX: usize = 1_048_576;
 const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
 /// Packages over this are refused when they are made.
 const PACKAGE_BYTES_MAX: usize = 262_144_000;
-const PRINCIPAL: &str = "lambda.amazonaws.com";
+pub const PRINCIPAL: &str = "lambda.amazonaws.com";
 
 pub async fn invoke(ctx: Ctx, input: api::InvokeInput) -> Result<api::InvokeOutput> {
     if input.durable_execution_name.is_some() {
@@ -68,7 +68,7 @@ async fn request_response(
 ) -> Result<api::InvokeOutput> {
     let payload = rules::check_payload(payload, REQUEST_BYTES_MAX, "RequestResponse")?;
     let found = resolve(ctx, ctx.store(), name, chance(ctx)).await?;
-    let mut invocation = Invocation::new(ctx, payload);
+    let mut invocation = Invocation::new(ctx, &name.name, payload);
     invocation.client_context = client_context.map(decode_context).transpose()?;
     invocation.tail = tail;
     let reply = run(ctx, &found, invocation).await?;
@@ -98,11 +98,11 @@ pub async fn event(
         name: name.name.clone(),
         qualifier: name.qualifier.clone(),
         request_id: ctx.request_id().to_string(),
-        trace_id: trace_id(ctx),
+        trace_id: lineage::trace_id(ctx, &name.name),
         payload,
         client_context: client_context.map(decode_context).transpose()?,
         created_ms: ctx.now().millis(),
-        attempts: 0,
+        ..Default::default()
     };
     asynchronous::accept(ctx, &record).await
 }
@@ -131,12 +131,12 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    pub fn new(ctx: &Ctx, payload: Bytes) -> Invocation {
+    pub fn new(ctx: &Ctx, function: &str, payload: Bytes) -> Invocation {
         Invocation {
             request_id: ctx.request_id().to_string(),
             payload,
             client_context: None,
-            trace_id: trace_id(ctx),
+            trace_id: lineage::trace_id(ctx, function),
             tail: false,
         }
     }
@@ -156,7 +156,10 @@ pub async fn try_run(
 ) -> Result<Result<InvokeReply, InvokeFailure>> {
     let function = &found.function;
     let head = HEADS.get(ctx.store(), ctx.scope(), function.name.as_str()).await?;
-    let reserved = head.map(|head| head.reserved_concurrency).unwrap_or_default();
+    let head = head.unwrap_or_default();
+    if lineage::is_loop(&invocation.trace_id, ctx, &head) {
+        return Err(errors::recursive_invocation());
+    }
     let id = FunctionId {
         account: ctx.account(),
         region: ctx.region(),
@@ -174,7 +177,7 @@ pub async fn try_run(
         tail: invocation.tail,
         stream: None,
         limits: ConcurrencyLimits {
-            function: u32::try_from(reserved).ok(),
+            function: u32::try_from(head.reserved_concurrency).ok(),
             account_unreserved: u32::try_from(ACCOUNT_CONCURRENCY).ok(),
         },
     };
@@ -246,13 +249,6 @@ pub fn package(ctx: &Ctx, code: &CodeRecord) -> Package {
 pub fn chance(ctx: &Ctx) -> f64 {
     // 53 bits: every value of 0..1 that the mantissa can hold is as likely as the others.
     (ctx.random_u64() >> 11) as f64 / (1_u64 << 53) as f64
-}
-
-fn trace_id(ctx: &Ctx) -> String {
-    let mut random = [0; 20];
-    ctx.fill_random(&mut random);
-    let (root, parent) = random.split_at(12);
-    format!("Root=1-{:08x}-{};Parent={};Sampled=0", ctx.now().secs(), hex(root), hex(parent))
 }
 
 fn decode_context(text: &str) -> Result<String> {

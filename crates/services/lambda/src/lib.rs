@@ -10,19 +10,32 @@ mod asynchronous;
 mod code;
 mod concurrency;
 mod configuration;
+mod destination;
 mod errors;
+mod event_config;
+mod event_outcome;
+mod event_state;
 mod function;
 mod invoke;
+mod lane;
+mod lane_batch;
+mod lane_window;
 mod layer;
 mod layer_policy;
 mod layer_use;
+mod lineage;
 mod log_sink;
+mod mapping;
+mod mapping_rules;
 mod names;
 mod permission;
 mod plane;
+mod poller;
 mod resources;
 mod rules;
 mod settings;
+mod source;
+mod source_dynamodb;
 mod state;
 mod tag;
 mod version;
@@ -65,10 +78,24 @@ pub fn service() -> Service {
         .on::<api::GetFunctionConcurrency>(access::get_concurrency, concurrency::get)
         .on::<api::DeleteFunctionConcurrency>(access::delete_concurrency, concurrency::delete)
         .on::<api::GetAccountSettings>(access::get_account_settings, account::settings)
-        .on::<api::GetFunctionRecursionConfig>(
-            access::get_recursion_config,
-            configuration::recursion,
+        .on::<api::GetFunctionRecursionConfig>(access::get_recursion_config, lineage::get)
+        .on::<api::PutFunctionRecursionConfig>(access::put_recursion_config, lineage::put)
+        .on::<api::PutFunctionEventInvokeConfig>(access::put_event_config, event_config::put)
+        .on::<api::UpdateFunctionEventInvokeConfig>(
+            access::update_event_config,
+            event_config::update,
         )
+        .on::<api::GetFunctionEventInvokeConfig>(access::get_event_config, event_config::get)
+        .on::<api::DeleteFunctionEventInvokeConfig>(
+            access::delete_event_config,
+            event_config::delete,
+        )
+        .on::<api::ListFunctionEventInvokeConfigs>(access::list_event_configs, event_config::list)
+        .on::<api::CreateEventSourceMapping>(access::create_mapping, mapping::create)
+        .on::<api::GetEventSourceMapping>(access::get_mapping, mapping::get)
+        .on::<api::UpdateEventSourceMapping>(access::update_mapping, mapping::update)
+        .on::<api::DeleteEventSourceMapping>(access::delete_mapping, mapping::delete)
+        .on::<api::ListEventSourceMappings>(access::list_mappings, mapping::list)
         .on::<api::PublishLayerVersion>(access::publish_layer_version, layer::publish)
         .on::<api::GetLayerVersion>(access::get_layer_version, layer::get)
         .on::<api::GetLayerVersionByArn>(access::get_layer_version_by_arn, layer::get_by_arn)
@@ -92,6 +119,7 @@ pub fn service() -> Service {
         })
         .blobs(state::LAYER_VERSIONS, |layer| vec![layer.code.blob])
         .task(asynchronous::task_kind())
+        .task(poller::task_kind())
         .violations(errors::violations)
         .resource(resources::function())
         .resource(resources::version())

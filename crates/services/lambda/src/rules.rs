@@ -64,7 +64,6 @@ pub fn check_create(input: &api::CreateFunctionInput) -> Result<()> {
         ("AcceleratorConfig", input.accelerator_config.is_some()),
         ("PublishTo", input.publish_to.is_some()),
         ("KMSKeyArn", has_text(input.kms_key_arn.as_deref())),
-        ("DeadLetterConfig", has_dead_letters(input.dead_letter_config.as_ref())),
         ("Code.SourceKMSKeyArn", input.code.source_kms_key_arn.is_some()),
     ])?;
     if input.runtime.is_none() || input.handler.is_none() {
@@ -82,7 +81,6 @@ pub fn check_update(input: &api::UpdateFunctionConfigurationInput) -> Result<()>
         ("RuntimeConfig", input.runtime_config.is_some()),
         ("AcceleratorConfig", input.accelerator_config.is_some()),
         ("KMSKeyArn", has_text(input.kms_key_arn.as_deref())),
-        ("DeadLetterConfig", has_dead_letters(input.dead_letter_config.as_ref())),
     ])
 }
 
@@ -100,10 +98,6 @@ fn has_any<T>(list: Option<&Vec<T>>) -> bool {
 
 fn has_text(text: Option<&str>) -> bool {
     text.is_some_and(|text| !text.is_empty())
-}
-
-fn has_dead_letters(config: Option<&api::DeadLetterConfig>) -> bool {
-    config.is_some_and(|config| has_text(config.target_arn.as_deref()))
 }
 
 /// Levels belong to JSON logs.

@@ -27,6 +27,7 @@ pub struct Settings<'a> {
     pub snap_start: Option<&'a api::SnapStart>,
     pub logging_config: Option<&'a api::LoggingConfig>,
     pub layers: Option<Vec<LayerRecord>>,
+    pub dead_letters: Option<&'a api::DeadLetterConfig>,
 }
 
 macro_rules! settings {
@@ -45,6 +46,7 @@ macro_rules! settings {
             snap_start: $input.snap_start.as_ref(),
             logging_config: $input.logging_config.as_ref(),
             layers: $layers,
+            dead_letters: $input.dead_letter_config.as_ref(),
         }
     };
 }
@@ -87,6 +89,9 @@ impl<'a> Settings<'a> {
         set(&mut record.snap_start, snap_start.map(api::SnapStartApplyOn::as_str));
         if let Some(logging) = self.logging_config {
             log(record, logging)?;
+        }
+        if let Some(config) = self.dead_letters {
+            record.dead_letter_arn = config.target_arn.clone().unwrap_or_default();
         }
         if let Some(layers) = &self.layers {
             record.layers.clone_from(layers);

@@ -21,6 +21,8 @@ record! {
         5 => created_ms: i64,
         /// Empty: none.
         6 => code_signing_config_arn: String,
+        /// Whether loops through this function are left alone.
+        40 => recursion_allowed: bool,
     }
 }
 
@@ -73,6 +75,8 @@ record! {
         /// When the runtime is updated; empty: Auto.
         28 => update_runtime_on: String,
         29 => runtime_version_arn: String,
+        /// The queue or topic for events that could not be handled; empty: none.
+        40 => dead_letter_arn: String,
     }
 }
 
