@@ -73,6 +73,11 @@ impl Background {
         self.send(Job::Checkpoint { sealed });
     }
 
+    /// Whether [`wait`](Background::wait) would return at once.
+    pub fn is_free(&self) -> bool {
+        self.state.queue().sealed < SEALED_MAX
+    }
+
     /// Waits until there is room for more; fails where there will be none for now.
     pub fn wait(&self) -> Result<()> {
         let mut queue = self.state.queue();

@@ -1,6 +1,9 @@
-//! The one thread that writes. It takes all that waits, validates each request against the
+//! What writes, one at a time. It takes all that waits, validates each request against the
 //! published state and the requests before it, writes the survivors to the log as one record with
 //! one sync, gives them to the engine, publishes, and answers.
+//!
+//! A thread does so. Who finds nobody else about does it on its own thread instead: that spares a
+//! lonely writer two changes of threads, which cost as much as a good disk's sync.
 //!
 //! Invariants:
 //! * Versions are given in the order of the requests; a version is published after its sync.
@@ -10,18 +13,17 @@
 
 use crate::background::Background;
 use crate::engine::{Engine, View, Write};
+use crate::group::{Group, mutation_bytes, resolve};
 use crate::log::Log;
 use crate::log_record::Kind;
+use crate::queue::{Queue, Woken};
 use crate::recent::Recent;
 use crate::state::{Published, Shared};
-use bytes::Bytes;
 use sereno_store::key::split;
 use sereno_store::occ::ReadSet;
-use sereno_store::{Check, Counter, Key, Mutation, Result, StoreError, Version};
-use std::collections::HashMap;
-use std::sync::Arc;
+use sereno_store::{Check, Key, Mutation, Result, StoreError, Version};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -63,6 +65,13 @@ const ENTRY_BYTES: usize = 160;
 const MOVE_BYTES_MIN: usize = 256 * 1024;
 /// How long a group is held up when the engine is behind with its own work.
 const SLOW_DOWN: Duration = Duration::from_millis(2);
+/// From here on it is behind.
+const DEBT_SLOW: f32 = 0.5;
+
+/// Groups of one, with nobody waiting behind, after which a writer is taken to be alone.
+const LONELY_MIN: u32 = 8;
+/// A sync that takes longer is not for a thread that serves others too.
+const QUICK_SYNC_MAX: Duration = Duration::from_micros(500);
 
 pub struct Committer {
     log: Log,
@@ -80,6 +89,10 @@ pub struct Committer {
     /// Weight of what the engine has taken since it was last sealed.
     unsealed: usize,
     asked_for_spare: bool,
+    /// Groups of one since there was company.
+    lonely: u32,
+    /// How long a sync takes, the last ones weighing most.
+    sync_time: Duration,
 }
 
 /// What a committer works with.
@@ -113,47 +126,6 @@ impl Space {
     }
 }
 
-/// The requests of one group that were found to hold, and what they write together.
-#[derive(Default)]
-struct Group {
-    writes: HashMap<Vec<u8>, (Version, Option<Vec<u8>>)>,
-    replies: Vec<(oneshot::Sender<Result<Version>>, Version)>,
-}
-
-impl Group {
-    /// A key's version and value, the group's own writes included. The value still carries the version.
-    fn current(&self, view: &dyn View, key: &[u8]) -> Result<Option<Bytes>> {
-        match self.writes.get(key) {
-            Some((_, value)) => Ok(value.as_deref().map(Bytes::copy_from_slice)),
-            None => view.get(key),
-        }
-    }
-
-    fn version_of(&self, view: &dyn View, key: &[u8]) -> Result<Option<Version>> {
-        match self.writes.get(key) {
-            Some((version, value)) => Ok(value.as_ref().map(|_| *version)),
-            None => {
-                view.get(key)?.as_deref().map(|stored| unstamp(stored).map(|(v, _)| v)).transpose()
-            }
-        }
-    }
-}
-
-/// A value as it is stored: the version of its commit before it.
-fn stamp(version: Version, value: &[u8]) -> Vec<u8> {
-    let mut stored = Vec::with_capacity(8 + value.len());
-    stored.extend_from_slice(&version.to_be_bytes());
-    stored.extend_from_slice(value);
-    stored
-}
-
-/// Undoes `stamp`; the second part is where the value begins.
-pub fn unstamp(stored: &[u8]) -> Result<(Version, usize)> {
-    let version = stored.first_chunk::<8>();
-    let version = version.ok_or_else(|| StoreError::Corrupt("a value without version".into()))?;
-    Ok((Version::from_be_bytes(*version), 8))
-}
-
 impl Committer {
     pub fn new(
         parts: Parts,
@@ -176,42 +148,57 @@ impl Committer {
             space,
             unsealed,
             asked_for_spare: false,
+            lonely: 0,
+            sync_time: QUICK_SYNC_MAX,
         }
     }
 
-    /// Works until every sender is gone.
-    pub fn run(mut self, requests: &Receiver<Request>) {
-        loop {
-            let first = match self.unsynced_since.zip(self.relaxed) {
-                None => requests.recv().ok(),
-                Some((since, limit)) => {
-                    match requests.recv_timeout(limit.saturating_sub(since.elapsed())) {
-                        Ok(request) => Some(request),
-                        Err(RecvTimeoutError::Disconnected) => None,
-                        Err(RecvTimeoutError::Timeout) => {
-                            self.sync();
-                            continue;
-                        }
-                    }
-                }
-            };
-            let Some(first) = first else { break };
-            self.group(first, requests);
-        }
-        if self.unsynced_since.is_some() {
-            self.sync();
+    /// Whether a commit now would hold its thread up for little more than a sync.
+    pub fn is_quick(&self) -> bool {
+        self.lonely >= LONELY_MIN
+            && self.sync_time < QUICK_SYNC_MAX
+            && self.failed.is_none()
+            && !self.needs_tending()
+            && self.background.is_free()
+    }
+
+    /// Commits the request and what waits, here and now; leaves what takes long to the thread.
+    pub fn commit_here(&mut self, request: Request, queue: &Queue) {
+        let was_settled = self.unsynced_since.is_none();
+        self.group(request, queue);
+        if self.needs_tending() || (was_settled && self.unsynced_since.is_some()) {
+            queue.call();
         }
     }
 
-    fn sync(&mut self) {
-        self.unsynced_since = None;
-        if let (None, Err(error)) = (&self.failed, self.log.sync()) {
-            self.failed = Some(error);
+    /// How long the thread may sleep: until the log must be synced.
+    fn patience(&self) -> Option<Duration> {
+        let (since, limit) = self.unsynced_since.zip(self.relaxed)?;
+        Some(limit.saturating_sub(since.elapsed()))
+    }
+
+    /// Syncs what was answered before it was on disk.
+    fn settle(&mut self) {
+        if self.unsynced_since.take().is_some()
+            && let Err(error) = self.log.sync()
+        {
+            self.fail(error);
         }
+    }
+
+    /// From now on nothing is written: what is on disk is not known.
+    fn fail(&mut self, error: StoreError) {
+        if self.failed.is_none() {
+            eprintln!(
+                "the store could not write: {error}. Writes are refused from now on, reads go on, what was \
+                 answered is kept: see to the disk, then restart the server"
+            );
+        }
+        self.failed.get_or_insert(error);
     }
 
     /// Takes what waits, as far as it fits, and commits it.
-    fn group(&mut self, first: Request, requests: &Receiver<Request>) {
+    fn group(&mut self, first: Request, queue: &Queue) {
         let published = self.shared.published();
         let mut group = Group::default();
         let mut next = Some(first);
@@ -243,10 +230,11 @@ impl Committer {
             }
             taken += 1;
             if taken < GROUP_REQUESTS_MAX && bytes < GROUP_BYTES_MAX {
-                next = requests.try_recv().ok();
+                next = queue.pop();
             }
         }
         self.write(group, remember);
+        self.lonely = if taken == 1 && queue.is_empty() { self.lonely + 1 } else { 0 };
     }
 
     /// Validates one request and adds its writes to the group's.
@@ -320,7 +308,7 @@ impl Committer {
         }
         let written = self.log_and_apply(writes);
         if let Err(error) = &written {
-            self.failed = Some(error.clone());
+            self.fail(error.clone());
         }
         // Woken before they are answered: who has an answer finds no cache that is still asleep.
         match watched {
@@ -332,14 +320,16 @@ impl Committer {
             None => {}
         }
         answer(group.replies, written);
-        self.tend();
     }
 
     fn log_and_apply(&mut self, writes: Vec<Write>) -> Result<()> {
         self.log.append(Kind::Writes, &writes)?;
         if self.relaxed.is_none() {
+            let begun = Instant::now();
             self.log.sync()?;
+            self.sync_time = (self.sync_time * 3 + begun.elapsed()) / 4;
         } else {
+            self.sync_time = Duration::ZERO;
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
         self.unsealed += writes.iter().map(weight).sum::<usize>();
@@ -347,13 +337,22 @@ impl Committer {
         self.publish()
     }
 
+    fn needs_sealing(&self) -> bool {
+        let move_on = self.unsealed > MOVE_BYTES_MIN && self.log.could_be_faster();
+        self.unsealed > UNSEALED_BYTES_MAX || move_on
+    }
+
+    fn needs_tending(&self) -> bool {
+        let needs_spare = self.unsealed > 0 && !self.asked_for_spare;
+        self.needs_sealing() || needs_spare || self.engine.debt() >= DEBT_SLOW
+    }
+
     /// After the answers: seals what has grown large, and holds back writers that are too fast.
     fn tend(&mut self) {
         if self.failed.is_some() {
             return;
         }
-        let move_on = self.unsealed > MOVE_BYTES_MIN && self.log.could_be_faster();
-        if self.unsealed > UNSEALED_BYTES_MAX || move_on {
+        if self.needs_sealing() {
             match self.log.seal() {
                 Ok(sealed) => {
                     self.engine.seal();
@@ -362,15 +361,15 @@ impl Committer {
                     self.asked_for_spare = false;
                     self.background.checkpoint(vec![sealed]);
                 }
-                Err(error) => self.failed = Some(error),
+                Err(error) => self.fail(error),
             }
         } else if self.unsealed > 0 && !self.asked_for_spare {
             self.asked_for_spare = true;
             self.background.prepare();
         }
         let debt = self.engine.debt();
-        if debt >= 0.5 {
-            std::thread::sleep(SLOW_DOWN.mul_f32((debt - 0.5) * 20.0).min(SLOW_DOWN * 10));
+        if debt >= DEBT_SLOW {
+            std::thread::sleep(SLOW_DOWN.mul_f32((debt - DEBT_SLOW) * 20.0).min(SLOW_DOWN * 10));
         }
     }
 
@@ -394,10 +393,42 @@ impl Committer {
             .and_then(|()| self.publish());
         self.recent.forget_until(self.version);
         if let Err(error) = &cleared {
-            self.failed = Some(error.clone());
+            self.fail(error.clone());
         }
         self.shared.watchers.touched_all();
         answer(vec![(reply, self.version)], cleared);
+    }
+}
+
+/// However the thread ends, nobody shall wait for it.
+struct Leaving<'a>(&'a Queue);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+/// The thread: works until the queue is closed and empty.
+pub fn run(committer: &Mutex<Committer>, queue: &Queue) {
+    let _leaving = Leaving(queue);
+    // Poisoned: it has panicked in another's hands, and what it holds cannot be trusted.
+    while let Ok(mut working) = committer.lock() {
+        if let Some(first) = queue.pop() {
+            working.group(first, queue);
+        }
+        working.tend();
+        if working.patience() == Some(Duration::ZERO) {
+            working.settle();
+        }
+        let patience = working.patience();
+        drop(working);
+        if queue.wait(patience) == Woken::Closed {
+            break;
+        }
+    }
+    if let Ok(mut working) = committer.lock() {
+        working.settle();
     }
 }
 
@@ -411,51 +442,4 @@ fn answer(replies: Vec<(oneshot::Sender<Result<Version>>, Version)>, written: Re
 /// What a write costs in the engine's memory.
 pub fn weight((key, value): &Write) -> usize {
     ENTRY_BYTES + key.len() + value.as_ref().map_or(0, Vec::len)
-}
-
-fn mutation_bytes(mutation: &Mutation) -> usize {
-    match mutation {
-        Mutation::Put(key, value) => key.partition.len() + key.sort.len() + value.len(),
-        Mutation::Delete(key) | Mutation::Add(key, _) => key.partition.len() + key.sort.len(),
-        Mutation::Append { partition, sort_prefix, value } => {
-            partition.len() + sort_prefix.len() + value.len()
-        }
-    }
-}
-
-/// What one request's mutations write, later ones over earlier ones.
-fn resolve(
-    group: &Group,
-    view: &dyn View,
-    version: Version,
-    mutations: Vec<Mutation>,
-) -> Result<Vec<Write>> {
-    let mut writes: Vec<Write> = Vec::with_capacity(mutations.len());
-    let mut appends: u16 = 0;
-    for mutation in mutations {
-        match mutation {
-            Mutation::Put(key, value) => {
-                writes.push((key.to_bytes(), Some(stamp(version, &value))));
-            }
-            Mutation::Delete(key) => writes.push((key.to_bytes(), None)),
-            Mutation::Add(key, delta) => {
-                let key = key.to_bytes();
-                let pending = writes.iter().rev().find(|(other, _)| *other == key);
-                let old = match pending {
-                    Some((_, value)) => value.as_deref().map(Bytes::copy_from_slice),
-                    None => group.current(view, &key)?,
-                };
-                let old = old.map(|stored| unstamp(&stored).map(|(_, at)| stored.slice(at..)));
-                let sum = Counter::sum(old.transpose()?.as_ref(), delta)?;
-                writes.push((key, Some(stamp(version, &sum))));
-            }
-            Mutation::Append { partition, sort_prefix: mut sort, value } => {
-                sort.extend_from_slice(&version.to_be_bytes());
-                sort.extend_from_slice(&appends.to_be_bytes());
-                appends += 1;
-                writes.push((Key { partition, sort }.to_bytes(), Some(stamp(version, &value))));
-            }
-        }
-    }
-    Ok(writes)
 }

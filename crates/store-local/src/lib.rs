@@ -7,8 +7,8 @@
 //!
 //! Reads come from the newest published state and wait for nobody: their futures are ready at
 //! once. A commit goes to one thread, which writes all that waits to the log with one sync, then
-//! to the engine's memory, then answers; a second thread lets the engine write its tables and
-//! frees the log.
+//! to the engine's memory, then answers (a lonely writer does that itself); a second thread lets
+//! the engine write its tables and frees the log.
 //!
 //! Invariants: see the heads of the modules; the chief one is that an answer is sent, and its
 //! commit becomes visible, only after it is on disk ([`Durability::Durable`]).
@@ -20,8 +20,10 @@ mod directory;
 pub mod engine;
 mod files;
 mod fjall_engine;
+mod group;
 mod log;
 mod log_record;
+mod queue;
 mod recent;
 mod redb_engine;
 mod state;

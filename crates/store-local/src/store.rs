@@ -3,11 +3,13 @@
 use crate::Durability;
 use crate::background::Background;
 use crate::committer::{
-    CEILING_KEY, Committer, Guard, Parts, Request, Space, UNSEALED_BYTES_MAX, unstamp,
+    CEILING_KEY, Committer, Guard, Parts, Request, Space, UNSEALED_BYTES_MAX, run,
 };
 use crate::directory::Directory;
 use crate::engine::{Engine, View};
+use crate::group::unstamp;
 use crate::log::{Log, Shelf};
+use crate::queue::Queue;
 use crate::state::{Published, Shared};
 use bytes::Bytes;
 use sereno_store::key::{joined, split};
@@ -20,7 +22,7 @@ use std::future::ready;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
@@ -32,20 +34,22 @@ struct Inner {
     engine: Arc<dyn Engine>,
     shelf: Arc<Shelf>,
     shared: Arc<Shared>,
-    /// `None` once closing has begun.
-    requests: Option<mpsc::Sender<Request>>,
-    committer: Option<JoinHandle<()>>,
+    queue: Arc<Queue>,
+    /// `None` only while closing: it holds the log and the engine.
+    committer: Option<Arc<Mutex<Committer>>>,
+    thread: Option<JoinHandle<()>>,
     /// Dropped last, after the engine: the lock must outlive all writes.
     directory: OnceLock<Directory>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.requests = None;
-        if let Some(committer) = self.committer.take() {
+        self.queue.close();
+        if let Some(thread) = self.thread.take() {
             // It has panicked or ended; either way there is nothing left to wait for.
-            drop(committer.join());
+            drop(thread.join());
         }
+        self.committer = None;
     }
 }
 
@@ -89,17 +93,19 @@ impl LocalStore {
         let (engine_too, shared_too) = (engine.clone(), shared.clone());
         let parts = Parts { log, background, engine: engine_too, shared: shared_too, unsealed };
         let committer = Committer::new(parts, ceiling, relaxed, space);
-        let (sender, requests) = mpsc::channel();
+        let (committer, queue) = (Arc::new(Mutex::new(committer)), Arc::<Queue>::default());
+        let (working, waiting) = (committer.clone(), queue.clone());
         let thread = std::thread::Builder::new()
             .name("store-commit".into())
-            .spawn(move || committer.run(&requests))
+            .spawn(move || run(&working, &waiting))
             .map_err(|error| StoreError::Unavailable(format!("no thread to commit: {error}")))?;
         let inner = Inner {
             engine,
             shelf,
             shared,
-            requests: Some(sender),
-            committer: Some(thread),
+            queue,
+            committer: Some(committer),
+            thread: Some(thread),
             directory: OnceLock::new(),
         };
         Ok(LocalStore(Arc::new(inner)))
@@ -118,15 +124,26 @@ impl LocalStore {
 
     fn send(&self, guard: Guard, mutations: Vec<Mutation>) -> BoxFuture<'static, Result<Version>> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { guard, mutations, reply };
-        let sent = self.0.requests.as_ref().is_some_and(|requests| requests.send(request).is_ok());
+        self.0.submit(Request { guard, mutations, reply });
         Box::pin(async move {
             let stopped = || StoreError::Unavailable("the store has stopped".into());
-            if !sent {
-                return Err(stopped());
-            }
             answer.await.unwrap_or_else(|_| Err(stopped()))
         })
+    }
+}
+
+impl Inner {
+    /// Commits the request here where that is quick and nobody else does, or leaves it to the thread.
+    fn submit(&self, request: Request) {
+        if let Some(committer) = &self.committer
+            && let Ok(mut committer) = committer.try_lock()
+            && committer.is_quick()
+            && self.queue.is_empty()
+        {
+            committer.commit_here(request, &self.queue);
+        } else {
+            self.queue.push(request);
+        }
     }
 }
 
