@@ -48,6 +48,12 @@ pub fn restore_moment(ctx: &Ctx, input: &api::RestoreTableToPointInTimeInput) ->
     Access::new(ACTION, source).and(ACTION, arn(ctx, &input.target_table_name))
 }
 
+/// Which import it becomes is not known yet.
+pub fn import(ctx: &Ctx, input: &api::ImportTableInput) -> Access {
+    let table = arn(ctx, &input.table_creation_parameters.table_name);
+    Access::new("dynamodb:ImportTable", format!("{table}/import/*"))
+}
+
 /// Collects what a data operation touches.
 #[derive(Default)]
 pub struct Touched {

@@ -19,10 +19,20 @@ mod convert;
 mod create_rules;
 mod describe;
 mod errors;
+mod export;
+mod export_format;
+mod export_record;
+mod export_task;
 mod expressions;
 mod fill;
 mod global_tables;
+mod import;
+mod import_format;
+mod import_record;
+mod import_source;
+mod import_task;
 mod insights;
+mod ion;
 mod item;
 mod keys;
 mod kinesis;
@@ -150,8 +160,10 @@ pub fn service() -> Service {
         .task(tasks::trim_task())
         .task(ttl::fill_task(Arc::clone(&engine)))
         .task(backup::copy_task())
+        .task(export_task::task())
         .task(backup::expire_task())
         .task(undo::task())
+        .task(import_task::task(Arc::clone(&engine)))
         .task(restore::task(engine))
         .task(tokens::task())
 }
@@ -245,6 +257,21 @@ fn on_backups(service: Service, engine: &Arc<Engine>) -> Service {
             access::restore_moment,
             with!(engine, restore::to_point_in_time),
         )
+        .on::<api::ExportTableToPointInTime>(
+            |_, input| Access::new("dynamodb:ExportTableToPointInTime", &*input.table_arn),
+            with!(engine, export::export),
+        )
+        .on::<api::DescribeExport>(
+            |_, input| Access::new("dynamodb:DescribeExport", &*input.export_arn),
+            export::describe,
+        )
+        .on::<api::ListExports>(|_, _| access::anything("dynamodb:ListExports"), export::list)
+        .on::<api::ImportTable>(access::import, import::import)
+        .on::<api::DescribeImport>(
+            |_, input| Access::new("dynamodb:DescribeImport", &*input.import_arn),
+            import::describe,
+        )
+        .on::<api::ListImports>(|_, _| access::anything("dynamodb:ListImports"), import::list)
 }
 
 fn on_regions(service: Service, engine: &Arc<Engine>) -> Service {

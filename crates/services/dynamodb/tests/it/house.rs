@@ -16,7 +16,8 @@ pub fn house() -> House {
     let builder = TestCloud::builder()
         .server_key(KEY)
         .service(sereno_dynamodb::service())
-        .service(sereno_dynamodb::streams_service());
+        .service(sereno_dynamodb::streams_service())
+        .service(sereno_s3::service());
     let directory = sereno_iam::Directory::new(builder.store(), KEY);
     House { cloud: builder.identities(Arc::new(directory)).build() }
 }

@@ -5,6 +5,7 @@
 mod access;
 mod backups;
 mod concurrency;
+mod exports;
 mod house;
 mod indexes;
 mod items;
