@@ -1,27 +1,35 @@
 //! `sereno doctor`: what this machine has, what is missing, and what to do about it.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use sereno_kernel::Sandbox;
 
 use crate::Outcome;
+use crate::backup::{self, work};
 use crate::client::Target;
-use crate::data_dir::DataDir;
+use crate::place::PlaceOptions;
 
 #[derive(Args)]
+#[command(after_help = "Examples:
+  sereno doctor
+  sereno doctor --verify --data ./cloud")]
 pub struct Options {
-    /// The data folder to look at.
+    #[command(flatten)]
+    place: PlaceOptions,
+
+    /// Read every entry and every object, check them against their checksums and each other. The server may run meanwhile.
     #[arg(long)]
-    data: Option<PathBuf>,
+    verify: bool,
 
     #[command(flatten)]
     target: Target,
 }
 
 pub async fn doctor(options: Options) -> Outcome {
-    let data = options.data.unwrap_or_else(DataDir::default_path);
+    if options.verify {
+        return verify(&options.place).await;
+    }
+    let data = options.place.folder();
     println!("Data folder");
     if data.is_dir() {
         line(true, &data.display().to_string(), "");
@@ -48,6 +56,18 @@ pub async fn doctor(options: Options) -> Outcome {
         line(protection.holds, protection.name, &protection.detail);
     }
     Ok(())
+}
+
+async fn verify(place: &PlaceOptions) -> Outcome {
+    let report = match backup::online(place, "verify").await? {
+        Some(report) => report,
+        None => {
+            let place = place.open_existing().await?;
+            let cloud = place.cloud().await?;
+            work::verify(&place, &cloud, &backup::show).await?
+        }
+    };
+    backup::conclude(&report, "checked")
 }
 
 fn line(good: bool, what: &str, detail: &str) {

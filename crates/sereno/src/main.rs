@@ -1,12 +1,16 @@
 //! The `sereno` command: the server, and the tools that talk to it.
 
+mod backup;
 mod client;
+mod control;
 mod data_dir;
 mod deploy;
 mod doctor;
 mod invoke;
+mod keys;
 mod logs;
 mod package;
+mod place;
 mod serve;
 mod services;
 mod stack;
@@ -36,7 +40,13 @@ enum Command {
     Invoke(invoke::Options),
     /// Show a function's log.
     Logs(logs::Options),
-    /// Show what this machine has and what is missing.
+    /// Save everything to a folder, while the server goes on.
+    Backup(backup::BackupOptions),
+    /// Fill an empty data folder or database from a backup.
+    Restore(backup::RestoreOptions),
+    /// Move everything from a data folder to a database, or back.
+    Migrate(backup::MigrateOptions),
+    /// Show what this machine has and what is missing; with --verify, read all data and check it.
     Doctor(doctor::Options),
 }
 
@@ -53,6 +63,9 @@ fn main() -> ExitCode {
         Command::Deploy(options) => run(deploy::deploy(options)),
         Command::Invoke(options) => run(invoke::invoke(options)),
         Command::Logs(options) => run(logs::logs(options)),
+        Command::Backup(options) => run(backup::backup(options)),
+        Command::Restore(options) => run(backup::restore(options)),
+        Command::Migrate(options) => run(backup::migrate(options)),
         Command::Doctor(options) => run(doctor::doctor(options)),
     };
     match outcome {

@@ -10,33 +10,31 @@ use sereno_base::{AccountId, Region};
 use sereno_gateway::{Gateway, HyperClient, RootKeys};
 use sereno_kernel::Cloud;
 use sereno_sandbox::LocalSandbox;
-use sereno_store::{Blobs, Store};
-use sereno_store_local::{Durability, EngineKind};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::Outcome;
 use crate::data_dir::DataDir;
-use crate::services;
+use crate::place::{DurabilityOption, EngineOption, FolderOptions, Place, PlaceOptions};
+use crate::{Outcome, control, services};
 
-/// What a crash of the machine may take back under `--durability relaxed`.
-const RELAXED_INTERVAL: Duration = Duration::from_secs(1);
 const METER_FLUSH_EVERY: Duration = Duration::from_secs(10);
 
-/// Examples:
-///   sereno serve
-///   sereno serve --listen 127.0.0.1:4566 --data ./cloud
-///   sereno serve --listen 0.0.0.0:4566 --account 123456789012 --region eu-west-1
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  sereno serve
+  sereno serve --listen 127.0.0.1:4566 --data ./cloud
+  sereno serve --listen 0.0.0.0:4566 --account 123456789012 --region eu-west-1
+  sereno serve --store postgres://sereno:secret@db/sereno --objects http://s3:8333/sereno")]
 pub struct Options {
     /// Address and port to listen on; may be given several times.
     #[arg(long, default_value = "127.0.0.1:4566")]
     listen: Vec<SocketAddr>,
 
-    /// Folder that holds all data. Default: $XDG_DATA_HOME/sereno or ~/.local/share/sereno.
-    #[arg(long)]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceOptions,
+
+    #[command(flatten)]
+    folder: FolderOptions,
 
     /// The account that requests belong to unless their key says otherwise.
     #[arg(long, default_value = "000000000000")]
@@ -46,34 +44,14 @@ pub struct Options {
     #[arg(long, default_value = "us-east-1", value_parser = parse_region)]
     region: Region,
 
-    /// What an answered write has survived.
-    #[arg(long, value_enum, default_value_t = DurabilityOption::Durable)]
+    /// What an answered write has survived. A database decides this itself.
+    #[arg(long, value_enum, default_value_t = DurabilityOption::Durable, conflicts_with = "store")]
     durability: DurabilityOption,
-
-    /// The embedded engine of a new data folder. A folder stays with the one it was made with.
-    #[arg(long, value_enum, default_value_t = EngineOption::Fjall)]
-    engine: EngineOption,
 
     /// Accept the keys that everybody knows (test/test) and the /_sereno controls.
     /// Default: yes if every --listen is on loopback; refused otherwise.
     #[arg(long, value_enum)]
     development: Option<Switch>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum DurabilityOption {
-    /// A write is on disk before it is answered.
-    Durable,
-    /// A write is answered before it is on disk: a crash of the machine may lose the last second. For CI.
-    Relaxed,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum EngineOption {
-    /// Log-structured: fast durable writes.
-    Fjall,
-    /// A B-tree in one file: fast reads.
-    Redb,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -87,11 +65,11 @@ impl Options {
     pub fn development_at(address: SocketAddr, data: Option<PathBuf>) -> Options {
         Options {
             listen: vec![address],
-            data,
+            place: PlaceOptions { data, ..PlaceOptions::default() },
+            folder: FolderOptions { engine: EngineOption::Fjall },
             account: AccountId::DEFAULT,
             region: Region::US_EAST_1,
             durability: DurabilityOption::Durable,
-            engine: EngineOption::Fjall,
             development: None,
         }
     }
@@ -103,38 +81,30 @@ fn parse_region(name: &str) -> Result<Region, String> {
 
 pub async fn serve(options: Options) -> Outcome {
     let development = development(&options)?;
-    let data = DataDir::open(options.data.clone().unwrap_or_else(DataDir::default_path))?;
-    let server_key = data.server_key()?;
-    let (root, root_is_new) = data.root_key(options.account)?;
     let listeners = listen(&options.listen).await?;
     let endpoint = endpoint(&options.listen, &listeners)?;
+    let place = options.place.open(options.folder.engine, options.durability).await?;
+    let data = DataDir::open(options.place.folder())?;
+    let is_shared = options.place.store.is_some();
+    let _lock = is_shared.then(|| data.lock()).transpose()?;
+    let server_key = place.keys.server_key().await?;
+    let (root, root_is_new) = place.keys.root_key(options.account).await?;
 
-    let local = sereno_store_local::Options {
-        engine: match options.engine {
-            EngineOption::Fjall => EngineKind::Fjall,
-            EngineOption::Redb => EngineKind::Redb,
-        },
-        durability: match options.durability {
-            DurabilityOption::Durable => Durability::Durable,
-            DurabilityOption::Relaxed => Durability::Relaxed { interval: RELAXED_INTERVAL },
-        },
-        ..Default::default()
-    };
-    let (store, blobs) = sereno_store_local::open(data.path(), &local)
-        .map_err(|error| format!("cannot open {}: {error}", data.path().display()))?;
-    let store: Arc<dyn Store> = Arc::new(store);
-    let blobs: Arc<dyn Blobs> = Arc::new(blobs);
-
-    let builder = Cloud::builder(Arc::clone(&store), blobs)
+    let mut builder = Cloud::builder(Arc::clone(&place.store), Arc::clone(&place.blobs))
         .home(options.account, options.region)
         .server_key(server_key)
         .endpoint(endpoint.clone())
         .http(Arc::new(HyperClient))
-        .sandbox(Arc::new(sandbox(data.path(), Some(&endpoint))?))
-        .exclusive_store();
-    let cloud = services::register(builder, &store, server_key).build();
+        .sandbox(Arc::new(sandbox(data.path(), Some(&endpoint))?));
+    if !is_shared {
+        builder = builder.exclusive_store();
+    }
+    let cloud = services::register(builder, &place.store, server_key).build();
     cloud.start_tasks().await.map_err(|error| format!("cannot read the store: {error}"))?;
     tokio::spawn(flush_meter(Arc::clone(&cloud)));
+    if !is_shared {
+        control::listen(data.path(), &place, &cloud);
+    }
 
     let roots = RootKeys { keys: vec![root.clone()], development };
     let gateway = Arc::new(Gateway::new(Arc::clone(&cloud), roots));
@@ -144,7 +114,7 @@ pub async fn serve(options: Options) -> Outcome {
         println!("  aws_secret_access_key = {}", root.secret_access_key);
     }
     println!("Sereno is ready at {endpoint}");
-    println!("  data   {}", data.path().display());
+    println!("  data   {}", place.name);
     if development {
         println!("  keys   test / test (development mode: this machine only)");
         println!("  try    aws --endpoint-url {endpoint} sts get-caller-identity");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-const FORMAT: i32 = 1;
+const FORMAT: i32 = 2;
 
 /// The key's columns are explained in `keys.rs`. Counters are values of 8 bytes, little endian;
 /// PostgreSQL's own functions are big endian, hence the reversals.
@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS kv (
     PRIMARY KEY (p, s, h)
 );
 CREATE SEQUENCE IF NOT EXISTS kv_version;
+CREATE TABLE IF NOT EXISTS kv_secret (name text PRIMARY KEY, value bytea NOT NULL);
 CREATE TABLE IF NOT EXISTS kv_format (format int PRIMARY KEY);
 CREATE OR REPLACE FUNCTION kv_counter(n bigint) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
     SELECT substring(b from 8 for 1) || substring(b from 7 for 1) || substring(b from 6 for 1)

@@ -75,7 +75,7 @@ impl PostgresStore {
     }
 
     /// Repeats what can be repeated as it is.
-    async fn retried<T, F>(&self, work: impl Fn(Lease) -> F) -> Result<T>
+    pub(crate) async fn retried<T, F>(&self, work: impl Fn(Lease) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
