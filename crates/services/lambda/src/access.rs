@@ -48,6 +48,7 @@ on_function! {
     update_alias(UpdateAliasInput) => "lambda:UpdateAlias";
     delete_alias(DeleteAliasInput) => "lambda:DeleteAlias";
     list_aliases(ListAliasesInput) => "lambda:ListAliases";
+    list_urls(ListFunctionUrlConfigsInput) => "lambda:ListFunctionUrlConfigs";
     put_concurrency(PutFunctionConcurrencyInput) => "lambda:PutFunctionConcurrency";
     get_concurrency(GetFunctionConcurrencyInput) => "lambda:GetFunctionConcurrency";
     delete_concurrency(DeleteFunctionConcurrencyInput) => "lambda:DeleteFunctionConcurrency";
@@ -61,6 +62,7 @@ on_function! {
 
 on_qualified! {
     invoke(InvokeInput) => "lambda:InvokeFunction";
+    invoke_with_response_stream(InvokeWithResponseStreamInput) => "lambda:InvokeFunction";
     get_function(GetFunctionInput) => "lambda:GetFunction";
     get_function_configuration(GetFunctionConfigurationInput)
         => "lambda:GetFunctionConfiguration";
@@ -68,6 +70,8 @@ on_qualified! {
     add_permission(AddPermissionInput) => "lambda:AddPermission";
     remove_permission(RemovePermissionInput) => "lambda:RemovePermission";
     get_policy(GetPolicyInput) => "lambda:GetPolicy";
+    get_url(GetFunctionUrlConfigInput) => "lambda:GetFunctionUrlConfig";
+    delete_url(DeleteFunctionUrlConfigInput) => "lambda:DeleteFunctionUrlConfig";
     get_runtime_management_config(GetRuntimeManagementConfigInput)
         => "lambda:GetRuntimeManagementConfig";
     put_event_config(PutFunctionEventInvokeConfigInput) => "lambda:PutFunctionEventInvokeConfig";
@@ -77,6 +81,24 @@ on_qualified! {
     delete_event_config(DeleteFunctionEventInvokeConfigInput)
         => "lambda:DeleteFunctionEventInvokeConfig";
 }
+
+/// With the condition key that says which kind of URL is made.
+pub fn create_url(ctx: &Ctx, input: &api::CreateFunctionUrlConfigInput) -> Access {
+    let (name, qualifier) = (&input.function_name, input.qualifier.as_deref());
+    function(ctx, "lambda:CreateFunctionUrlConfig", name, qualifier)
+        .condition(URL_AUTH_TYPE, vec![input.auth_type.as_str().to_owned()])
+}
+
+pub fn update_url(ctx: &Ctx, input: &api::UpdateFunctionUrlConfigInput) -> Access {
+    let (name, qualifier) = (&input.function_name, input.qualifier.as_deref());
+    let access = function(ctx, "lambda:UpdateFunctionUrlConfig", name, qualifier);
+    match &input.auth_type {
+        Some(kind) => access.condition(URL_AUTH_TYPE, vec![kind.as_str().to_owned()]),
+        None => access,
+    }
+}
+
+const URL_AUTH_TYPE: &str = "lambda:FunctionUrlAuthType";
 
 pub fn create_function(ctx: &Ctx, input: &api::CreateFunctionInput) -> Access {
     let access = function(ctx, "lambda:CreateFunction", &input.function_name, None);

@@ -155,6 +155,7 @@ async fn attempt(
         client_context: event.client_context.clone(),
         trace_id: event.trace_id.clone(),
         tail: false,
+        stream: None,
     };
     let (outcome, pause) = match invoke::try_run(ctx, found, invocation).await? {
         Ok(reply) if reply.error.is_none() => {

@@ -3,12 +3,14 @@
 //! Sentences: recorded on AWS in LocalStack's tests/aws/services/lambda_/*.snapshot.json.
 
 mod events;
+mod urls;
 
 pub use events::*;
 use sereno_api_lambda as api;
 use sereno_kernel::sandbox::{InvokeFailure, PackageError};
 use sereno_kernel::{Ctx, Error, Kind};
 use sereno_wire::{Violation, validation_message};
+pub use urls::*;
 
 use crate::names::function_arn;
 

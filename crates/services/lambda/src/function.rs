@@ -2,15 +2,15 @@
 
 use sereno_api_lambda as api;
 use sereno_kernel::{Ctx, Error, Kind, Result};
-use sereno_store::transact;
+use sereno_store::{Scope, transact};
 
 use crate::code::{self, Source};
 use crate::configuration::{self, describe};
 use crate::names::{FunctionName, LATEST, is_alias, resolve};
 use crate::settings::Settings;
 use crate::state::{
-    ALIASES, FUNCTIONS, FunctionRecord, HEADS, HeadRecord, NO_RESERVATION, POLICIES, head,
-    version_key,
+    ALIASES, FUNCTIONS, FunctionRecord, HEADS, HeadRecord, NO_RESERVATION, POLICIES, URL_OWNERS,
+    URLS, head, version_key,
 };
 use crate::{destination, errors, event_config, layer_use, rules, state, version};
 
@@ -313,6 +313,10 @@ async fn delete_all(ctx: &Ctx, name: &str) -> Result<()> {
         }
         for (key, _) in ALIASES.list(ctx.scope(), (name,)).read(txn).await? {
             ALIASES.delete(txn, ctx.scope(), &key);
+        }
+        for (key, url) in URLS.list(ctx.scope(), (name,)).read(txn).await? {
+            URLS.delete(txn, ctx.scope(), &key);
+            URL_OWNERS.delete(txn, Scope::GLOBAL, url.id.as_str());
         }
         for (key, _) in POLICIES.list(ctx.scope(), (name,)).read(txn).await? {
             POLICIES.delete(txn, ctx.scope(), &key);

@@ -11,15 +11,16 @@ use sereno_api_lambda as api;
 use sereno_base::{base64_decode, base64_encode, hex};
 use sereno_kernel::sandbox::{
     ConcurrencyLimits, FunctionError, FunctionId, FunctionSpec, InvokeFailure, InvokeReply,
-    InvokeRequest, Logging, Package, SpecSource,
+    InvokeRequest, Logging, Package, SpecSource, StreamPiece,
 };
-use sereno_kernel::{Ctx, Result};
+use sereno_kernel::{Ctx, Kind, Result};
 use sereno_store::read_blob;
+use tokio::sync::mpsc;
 
 use crate::asynchronous::{self, EventRecord};
 use crate::concurrency::ACCOUNT_CONCURRENCY;
 use crate::log_sink::FunctionLog;
-use crate::names::{FunctionName, Resolved, resolve};
+use crate::names::{FunctionName, LATEST, Resolved, resolve};
 use crate::state::{CodeRecord, FunctionRecord, HEADS};
 use crate::{errors, lineage, rules};
 
@@ -48,7 +49,7 @@ pub async fn invoke(ctx: Ctx, input: api::InvokeInput) -> Result<api::InvokeOutp
             Ok(api::InvokeOutput { status_code: Some(202), ..Default::default() })
         }
         api::InvocationType::DryRun => {
-            resolve(&ctx, ctx.store(), &name, chance(&ctx)).await?;
+            target(&ctx, &name).await?;
             Ok(api::InvokeOutput { status_code: Some(204), ..Default::default() })
         }
         _ => {
@@ -56,6 +57,17 @@ pub async fn invoke(ctx: Ctx, input: api::InvokeInput) -> Result<api::InvokeOutp
             let tail = input.log_type == Some(api::LogType::Tail);
             request_response(&ctx, &name, payload, context, tail).await
         }
+    }
+}
+
+/// The version to run. What is not there is named with its qualifier, also where the caller left it out.
+/// Recorded: test_lambda_api.py::TestLambdaFunction::test_function_name_and_qualifier_validation
+pub async fn target(ctx: &Ctx, name: &FunctionName) -> Result<Resolved> {
+    match resolve(ctx, ctx.store(), name, chance(ctx)).await {
+        Err(error) if error.kind() == Kind::NotFound && name.qualifier.is_none() => {
+            Err(errors::function_not_found(ctx, &name.name, Some(LATEST)))
+        }
+        other => other,
     }
 }
 
@@ -67,7 +79,7 @@ async fn request_response(
     tail: bool,
 ) -> Result<api::InvokeOutput> {
     let payload = rules::check_payload(payload, REQUEST_BYTES_MAX, "RequestResponse")?;
-    let found = resolve(ctx, ctx.store(), name, chance(ctx)).await?;
+    let found = target(ctx, name).await?;
     let mut invocation = Invocation::new(ctx, &name.name, payload);
     invocation.client_context = client_context.map(decode_context).transpose()?;
     invocation.tail = tail;
@@ -93,7 +105,7 @@ pub async fn event(
     client_context: Option<&str>,
 ) -> Result<()> {
     let payload = rules::check_payload(payload, EVENT_BYTES_MAX, "Event")?;
-    resolve(ctx, ctx.store(), name, chance(ctx)).await?;
+    target(ctx, name).await?;
     let record = EventRecord {
         name: name.name.clone(),
         qualifier: name.qualifier.clone(),
@@ -128,6 +140,8 @@ pub struct Invocation {
     pub client_context: Option<String>,
     pub trace_id: String,
     pub tail: bool,
+    /// Where a streaming response goes as it comes.
+    pub stream: Option<mpsc::Sender<StreamPiece>>,
 }
 
 impl Invocation {
@@ -138,6 +152,7 @@ impl Invocation {
             client_context: None,
             trace_id: lineage::trace_id(ctx, function),
             tail: false,
+            stream: None,
         }
     }
 }
@@ -175,7 +190,7 @@ pub async fn try_run(
         cognito_identity: None,
         trace_id: invocation.trace_id,
         tail: invocation.tail,
-        stream: None,
+        stream: invocation.stream,
         limits: ConcurrencyLimits {
             function: u32::try_from(head.reserved_concurrency).ok(),
             account_unreserved: u32::try_from(ACCOUNT_CONCURRENCY).ok(),
@@ -251,7 +266,7 @@ pub fn chance(ctx: &Ctx) -> f64 {
     (ctx.random_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-fn decode_context(text: &str) -> Result<String> {
+pub fn decode_context(text: &str) -> Result<String> {
     if text.len() > CLIENT_CONTEXT_BYTES_MAX {
         return Err(errors::client_context_too_large(text.len(), CLIENT_CONTEXT_BYTES_MAX));
     }

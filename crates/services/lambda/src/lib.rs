@@ -37,7 +37,10 @@ mod settings;
 mod source;
 mod source_dynamodb;
 mod state;
+mod stream;
 mod tag;
+mod url;
+mod url_plane;
 mod version;
 
 use std::sync::Arc;
@@ -63,6 +66,7 @@ pub fn service() -> Service {
         )
         .on::<api::DeleteFunction>(access::delete_function, function::delete)
         .on::<api::Invoke>(access::invoke, invoke::invoke)
+        .on::<api::InvokeWithResponseStream>(access::invoke_with_response_stream, stream::invoke)
         .on::<api::InvokeAsync>(access::invoke_async, invoke::invoke_async)
         .on::<api::PublishVersion>(access::publish_version, version::publish)
         .on::<api::ListVersionsByFunction>(access::list_versions, version::list)
@@ -96,6 +100,11 @@ pub fn service() -> Service {
         .on::<api::UpdateEventSourceMapping>(access::update_mapping, mapping::update)
         .on::<api::DeleteEventSourceMapping>(access::delete_mapping, mapping::delete)
         .on::<api::ListEventSourceMappings>(access::list_mappings, mapping::list)
+        .on::<api::CreateFunctionUrlConfig>(access::create_url, url::create)
+        .on::<api::GetFunctionUrlConfig>(access::get_url, url::get)
+        .on::<api::UpdateFunctionUrlConfig>(access::update_url, url::update)
+        .on::<api::DeleteFunctionUrlConfig>(access::delete_url, url::delete)
+        .on::<api::ListFunctionUrlConfigs>(access::list_urls, url::list)
         .on::<api::PublishLayerVersion>(access::publish_layer_version, layer::publish)
         .on::<api::GetLayerVersion>(access::get_layer_version, layer::get)
         .on::<api::GetLayerVersionByArn>(access::get_layer_version_by_arn, layer::get_by_arn)

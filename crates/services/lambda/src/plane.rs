@@ -1,11 +1,11 @@
-//! Lambda's own URLs: links to deployment packages, as GetFunction gives them.
+//! Lambda's own URLs: those of functions, and links to deployment packages as GetFunction gives them.
 
 use sereno_base::{Region, percent_decode};
 use sereno_kernel::{BoxFuture, Ctx, DataPlane};
 use sereno_store::read_blob;
 use sereno_wire::{HttpRequest, HttpResponse};
 
-use crate::{code, layer, state};
+use crate::{code, layer, state, url_plane};
 
 /// As many bytes as a package may have.
 const PACKAGE_BYTES_MAX: usize = 250 << 20;
@@ -13,12 +13,19 @@ const PACKAGE_BYTES_MAX: usize = 250 << 20;
 pub struct Plane;
 
 impl DataPlane for Plane {
-    fn owns(&self, _: &str, path: &str) -> bool {
-        path.starts_with(code::PATH)
+    fn owns(&self, host: &str, path: &str) -> bool {
+        path.starts_with(code::PATH) || url_plane::owns(host, path)
+    }
+
+    fn signing_name(&self) -> Option<&'static str> {
+        Some("lambda")
     }
 
     fn serve(&self, ctx: Ctx, request: HttpRequest) -> BoxFuture<'_, HttpResponse> {
         Box::pin(async move {
+            if !request.path.starts_with(code::PATH) {
+                return url_plane::serve(ctx, request).await;
+            }
             match package(&ctx, &request).await {
                 Some(response) => response,
                 None => HttpResponse::new(403)

@@ -158,6 +158,42 @@ impl FunctionRecord {
     }
 }
 
+record! {
+    /// The URL of a function or an alias.
+    pub struct UrlRecord {
+        1 => id: String,
+        2 => function: String,
+        /// The alias; empty: the function itself.
+        3 => qualifier: String,
+        4 => auth_type: String,
+        5 => cors: Option<CorsRecord>,
+        6 => invoke_mode: String,
+        7 => created_ms: i64,
+        8 => modified_ms: i64,
+    }
+}
+
+record! {
+    pub struct CorsRecord {
+        1 => allow_credentials: Option<bool>,
+        2 => allow_headers: Vec<String>,
+        3 => allow_methods: Vec<String>,
+        4 => allow_origins: Vec<String>,
+        5 => expose_headers: Vec<String>,
+        6 => max_age_s: Option<i64>,
+    }
+}
+
+record! {
+    /// Whose a URL is: its host says nothing of that.
+    pub struct UrlOwnerRecord {
+        1 => account: String,
+        2 => region: String,
+        3 => function: String,
+        4 => qualifier: String,
+    }
+}
+
 pub const HEADS: Table<String, HeadRecord> = Table::new("lambda", "heads");
 /// (function, version as [`version_key`] spells it)
 pub const FUNCTIONS: Table<(String, String), FunctionRecord> = Table::new("lambda", "functions");
@@ -166,6 +202,10 @@ pub const ALIASES: Table<(String, String), AliasRecord> = Table::new("lambda", "
 /// (function, qualifier; empty: none)
 pub const POLICIES: Table<(String, String), PolicyRecord> = Table::new("lambda", "policies");
 
+/// (function, alias; empty: none)
+pub const URLS: Table<(String, String), UrlRecord> = Table::new("lambda", "urls");
+/// By the URL's id; in no account.
+pub const URL_OWNERS: Table<String, UrlOwnerRecord> = Table::new("lambda", "url-owners");
 pub const LAYER_HEADS: Table<String, LayerHeadRecord> = Table::new("lambda", "layers");
 /// (layer, version)
 pub const LAYER_VERSIONS: Table<(String, u64), LayerVersionRecord> =
