@@ -76,9 +76,6 @@ fn head(buffer: &[u8]) -> Option<(u16, usize, usize)> {
     Some((status, end, length.unwrap_or(0)))
 }
 
-/// Requests of a connection that are not timed: its first ones.
-const WARM_UP: usize = 20;
-
 /// Sends `requests` round-robin over `connections` connections for `time`.
 pub async fn run(
     port: u16,
