@@ -607,9 +607,9 @@ static EVENT_SOURCE_MAPPINGS_LIST: w::Schema =
     w::Schema::list("EventSourceMappingsList", w::m("member", &EVENT_SOURCE_MAPPING_CONFIGURATION));
 
 w::open_enum! { EventSourcePosition "EventSourcePosition" {
-    TrimHorizon = "TRIM_HORIZON",
     Latest = "LATEST",
     AtTimestamp = "AT_TIMESTAMP",
+    TrimHorizon = "TRIM_HORIZON",
 } }
 
 static RX_EVENT_SOURCE_TOKEN: w::Pattern = w::Pattern::new("[a-zA-Z0-9._\\-]+");
@@ -1789,8 +1789,8 @@ w::structure! { RecursiveInvocationException RECURSIVE_INVOCATION_EXCEPTION "Rec
 } }
 
 w::open_enum! { RecursiveLoop "RecursiveLoop" {
-    Allow = "Allow",
     Terminate = "Terminate",
+    Allow = "Allow",
 } }
 
 w::structure! { RemoveLayerVersionPermissionInput REMOVE_LAYER_VERSION_PERMISSION_INPUT "RemoveLayerVersionPermissionRequest" {
