@@ -11,15 +11,27 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from cluster import Cluster, NoPostgres
 from server import Server
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 
 
+def make_server():
+    """One server, or as many nodes on one database as SERENO_CLUSTER says."""
+    nodes = int(os.environ.get("SERENO_CLUSTER", "0"))
+    if not nodes:
+        return Server()
+    try:
+        return Cluster(nodes)
+    except NoPostgres as why:
+        pytest.skip(str(why))
+
+
 @pytest.fixture(scope="session")
 def server():
-    with Server() as running:
+    with make_server() as running:
         yield running
         assert running.process.poll() is None, f"the server died: {running.log()[-4000:]}"
         assert "panicked" not in running.log(), running.log()[-4000:]
