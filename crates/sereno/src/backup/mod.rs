@@ -80,6 +80,9 @@ pub struct MigrateOptions {
 }
 
 pub async fn backup(options: BackupOptions) -> Outcome {
+    if options.to.exists() {
+        return Err(format!("{} is there already: give a new folder", options.to.display()));
+    }
     // The server that does it has another current folder.
     let to = std::path::absolute(&options.to).map_err(|error| error.to_string())?;
     let to_text = to.to_str().filter(|text| !text.contains('\n'));
