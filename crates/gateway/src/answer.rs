@@ -7,20 +7,12 @@ use sereno_wire::{
     ServiceSchema, WireError,
 };
 
-/// A failure and what it was about.
-pub struct Failed {
-    pub error: Error,
-    /// `/bucket/key`, which S3's errors name.
-    pub resource: String,
-}
-
 pub fn failure(
     protocol: Protocol,
     schema: &'static ServiceSchema,
-    failed: &Failed,
+    error: &Error,
     request_id: RequestId,
 ) -> HttpResponse {
-    let error = &failed.error;
     let modelled = schema.error(error.code());
     let status = error
         .fixed_status()
@@ -36,7 +28,6 @@ pub fn failure(
             message: error.message(),
             sender: status < 500,
             request_id: &request_id.to_string(),
-            resource: Some(&failed.resource),
             detail: error.detail_shape(),
         },
     )
@@ -55,10 +46,7 @@ pub fn preflight(
             add_cors(&mut response, Ok(headers));
             response
         }
-        Err(error) => {
-            let failed = Failed { error, resource: String::new() };
-            failure(protocol, schema, &failed, ctx.request_id())
-        }
+        Err(error) => failure(protocol, schema, &error, ctx.request_id()),
     }
 }
 

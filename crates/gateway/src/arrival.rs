@@ -82,7 +82,7 @@ pub fn cors(request: &HttpRequest, bucket: Option<&str>) -> Option<CorsRequest> 
     let preflight = request.method == "OPTIONS" && asked.is_some();
     let headers = request.header("access-control-request-headers").unwrap_or_default();
     Some(CorsRequest {
-        path: resource(request, bucket),
+        path: addressed_path(request, bucket),
         origin,
         method: asked.unwrap_or(request.method.as_str()).to_owned(),
         headers: headers
@@ -94,8 +94,8 @@ pub fn cors(request: &HttpRequest, bucket: Option<&str>) -> Option<CorsRequest> 
     })
 }
 
-/// What S3's errors name as the resource: the path with the bucket in it.
-pub fn resource(request: &HttpRequest, bucket: Option<&str>) -> String {
+/// The path with the bucket in it, whichever way the bucket was named.
+fn addressed_path(request: &HttpRequest, bucket: Option<&str>) -> String {
     match bucket {
         Some(bucket) => format!("/{bucket}{}", request.path),
         None => request.path.clone(),

@@ -19,7 +19,7 @@ use sereno_base::Region;
 use sereno_kernel::{Caller, Cloud, Ctx, Error, Origin, Service};
 use sereno_wire::{Body, HttpRequest, HttpResponse, OperationSchema, Protocol, ServiceSchema};
 
-use crate::answer::{self, Failed};
+use crate::answer;
 use crate::arrival;
 use crate::body::{Leaving, incoming};
 use crate::development;
@@ -144,7 +144,7 @@ impl Gateway {
         }
         let mut response = match self.call_service(service, protocol, request, &mut ctx).await {
             Ok(response) => response,
-            Err(failed) => answer::failure(protocol, service.schema(), &failed, ctx.request_id()),
+            Err(error) => answer::failure(protocol, service.schema(), &error, ctx.request_id()),
         };
         if let Some(cors) = cors
             && let Some(headers) = service.run_cors(ctx, cors)
@@ -161,24 +161,22 @@ impl Gateway {
         protocol: Protocol,
         mut request: HttpRequest,
         ctx: &mut Ctx,
-    ) -> Result<HttpResponse, Failed> {
+    ) -> Result<HttpResponse, Error> {
         let schema = service.schema();
         let bucket = virtual_bucket(schema, &ctx.origin().host);
-        let resource = arrival::resource(&request, bucket.as_deref());
-        let failed = |error: Error| Failed { error, resource: resource.clone() };
-        let refused = |refusal: Refusal| failed(refusal.error(schema));
+        let refused = |refusal: Refusal| refusal.error(schema);
 
         let claimed = self.identifier.claim(&request, schema).await.map_err(refused)?;
         if protocol == Protocol::Query {
-            let body = arrival::collect_for(schema, &mut request).await.map_err(failed)?;
+            let body = arrival::collect_for(schema, &mut request).await?;
             request.body = Body::Bytes(body);
         }
         let signed_path = request.path.clone();
         arrival::address_bucket(&mut request, bucket.as_deref());
         let route = sereno_wire::route(schema, protocol, &request)
-            .map_err(|error| failed(answer::route_error(error)))?;
+            .map_err(answer::route_error)?;
         let Some(operation) = route.operation() else {
-            return Err(failed(answer::unserved(schema, route.target.name())));
+            return Err(answer::unserved(schema, route.target.name()));
         };
         let streams = sereno_wire::streams_input(operation);
         // A body is held in memory only for whom the operation is open to.
@@ -188,25 +186,25 @@ impl Gateway {
         let body = if streams {
             Bytes::new()
         } else {
-            arrival::collect_for(schema, &mut request).await.map_err(failed)?
+            arrival::collect_for(schema, &mut request).await?
         };
         let routed_path = std::mem::replace(&mut request.path, signed_path);
         let verified =
             self.verify(schema, operation, claimed, bucket.as_deref(), &mut request, body);
         let (caller, region, body) = verified.await.map_err(refused)?;
         request.path = routed_path;
-        service.check_body(&request, &body).map_err(failed)?;
+        service.check_body(&request, &body)?;
 
         let (home, home_region) = self.cloud.home();
         let account = caller.account().unwrap_or(home);
         *ctx = ctx.as_caller(caller).in_account(account).in_region(region.unwrap_or(home_region));
         let Some(operable) = service.operation(operation.name) else {
-            return Err(failed(answer::unserved(schema, operation.name)));
+            return Err(answer::unserved(schema, operation.name));
         };
         let input = operable
             .decode(protocol, &route, request, body)
-            .map_err(|error| failed(answer::decode_error(service, operation, protocol, error)))?;
-        let output = self.cloud.execute(ctx, service, operable, input).await.map_err(failed)?;
+            .map_err(|error| answer::decode_error(service, operation, protocol, error))?;
+        let output = self.cloud.execute(ctx, service, operable, input).await?;
         Ok(sereno_wire::encode(protocol, operation, output.as_ref(), &ctx.request_id().to_string()))
     }
 

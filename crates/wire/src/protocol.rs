@@ -191,8 +191,6 @@ pub struct WireError<'a> {
     /// The caller's fault.
     pub sender: bool,
     pub request_id: &'a str,
-    /// S3 names the path that was asked for.
-    pub resource: Option<&'a str>,
     /// Members of the error besides its message.
     pub detail: Option<&'a dyn DynShape>,
 }
@@ -302,9 +300,6 @@ fn s3_error(error: &WireError<'_>) -> String {
         w.extra("Message", error.message);
         if let Some(detail) = error.detail {
             detail.write_members(w);
-        }
-        if let Some(resource) = error.resource {
-            w.extra("Resource", resource);
         }
         w.extra("RequestId", error.request_id);
         w.extra("HostId", error.request_id);

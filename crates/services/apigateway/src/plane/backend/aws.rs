@@ -249,8 +249,6 @@ fn encode_error(
             message: error.message(),
             sender: status < 500,
             request_id,
-            // Recorded without: `test_apigateway_s3_any`.
-            resource: None,
             detail: error.detail_shape(),
         },
     )
