@@ -52,8 +52,12 @@ on_function! {
     put_concurrency(PutFunctionConcurrencyInput) => "lambda:PutFunctionConcurrency";
     get_concurrency(GetFunctionConcurrencyInput) => "lambda:GetFunctionConcurrency";
     delete_concurrency(DeleteFunctionConcurrencyInput) => "lambda:DeleteFunctionConcurrency";
-    get_code_signing_config(GetFunctionCodeSigningConfigInput)
+    get_function_code_signing_config(GetFunctionCodeSigningConfigInput)
         => "lambda:GetFunctionCodeSigningConfig";
+    delete_function_code_signing_config(DeleteFunctionCodeSigningConfigInput)
+        => "lambda:DeleteFunctionCodeSigningConfig";
+    list_provisioned(ListProvisionedConcurrencyConfigsInput)
+        => "lambda:ListProvisionedConcurrencyConfigs";
     get_recursion_config(GetFunctionRecursionConfigInput) => "lambda:GetFunctionRecursionConfig";
     put_recursion_config(PutFunctionRecursionConfigInput) => "lambda:PutFunctionRecursionConfig";
     list_event_configs(ListFunctionEventInvokeConfigsInput)
@@ -70,6 +74,8 @@ on_qualified! {
     add_permission(AddPermissionInput) => "lambda:AddPermission";
     remove_permission(RemovePermissionInput) => "lambda:RemovePermission";
     get_policy(GetPolicyInput) => "lambda:GetPolicy";
+    put_runtime_management_config(PutRuntimeManagementConfigInput)
+        => "lambda:PutRuntimeManagementConfig";
     get_url(GetFunctionUrlConfigInput) => "lambda:GetFunctionUrlConfig";
     delete_url(DeleteFunctionUrlConfigInput) => "lambda:DeleteFunctionUrlConfig";
     get_runtime_management_config(GetRuntimeManagementConfigInput)
@@ -80,6 +86,74 @@ on_qualified! {
     get_event_config(GetFunctionEventInvokeConfigInput) => "lambda:GetFunctionEventInvokeConfig";
     delete_event_config(DeleteFunctionEventInvokeConfigInput)
         => "lambda:DeleteFunctionEventInvokeConfig";
+}
+
+/// One function per operation whose input names a code signing configuration.
+macro_rules! on_code_signing_config {
+    ($($name:ident($input:ident) => $action:literal;)*) => {
+        $(pub fn $name(_: &Ctx, input: &api::$input) -> Access {
+            Access::new($action, input.code_signing_config_arn.clone())
+        })*
+    };
+}
+
+on_code_signing_config! {
+    get_code_signing_config(GetCodeSigningConfigInput) => "lambda:GetCodeSigningConfig";
+    update_code_signing_config(UpdateCodeSigningConfigInput) => "lambda:UpdateCodeSigningConfig";
+    delete_code_signing_config(DeleteCodeSigningConfigInput) => "lambda:DeleteCodeSigningConfig";
+    list_functions_by_code_signing_config(ListFunctionsByCodeSigningConfigInput)
+        => "lambda:ListFunctionsByCodeSigningConfig";
+}
+
+pub fn create_code_signing_config(_: &Ctx, _: &api::CreateCodeSigningConfigInput) -> Access {
+    Access::new("lambda:CreateCodeSigningConfig", "*")
+}
+
+pub fn list_code_signing_configs(_: &Ctx, _: &api::ListCodeSigningConfigsInput) -> Access {
+    Access::new("lambda:ListCodeSigningConfigs", "*")
+}
+
+/// Needs the function and the configuration.
+pub fn put_function_code_signing_config(
+    ctx: &Ctx,
+    input: &api::PutFunctionCodeSigningConfigInput,
+) -> Access {
+    const ACTION: &str = "lambda:PutFunctionCodeSigningConfig";
+    function(ctx, ACTION, &input.function_name, None)
+        .and(ACTION, input.code_signing_config_arn.clone())
+}
+
+/// One function per operation on what a version or alias has ready.
+macro_rules! on_provisioned {
+    ($($name:ident($input:ident) => $action:literal;)*) => {
+        $(pub fn $name(ctx: &Ctx, input: &api::$input) -> Access {
+            function(ctx, $action, &input.function_name, Some(&input.qualifier))
+        })*
+    };
+}
+
+on_provisioned! {
+    put_provisioned(PutProvisionedConcurrencyConfigInput)
+        => "lambda:PutProvisionedConcurrencyConfig";
+    get_provisioned(GetProvisionedConcurrencyConfigInput)
+        => "lambda:GetProvisionedConcurrencyConfig";
+    delete_provisioned(DeleteProvisionedConcurrencyConfigInput)
+        => "lambda:DeleteProvisionedConcurrencyConfig";
+}
+
+/// One function per operation on a whole resource policy.
+macro_rules! on_resource_policy {
+    ($($name:ident($input:ident) => $action:literal;)*) => {
+        $(pub fn $name(ctx: &Ctx, input: &api::$input) -> Access {
+            function(ctx, $action, &input.resource_arn, None)
+        })*
+    };
+}
+
+on_resource_policy! {
+    put_resource_policy(PutResourcePolicyInput) => "lambda:PutResourcePolicy";
+    get_resource_policy(GetResourcePolicyInput) => "lambda:GetResourcePolicy";
+    delete_resource_policy(DeleteResourcePolicyInput) => "lambda:DeleteResourcePolicy";
 }
 
 /// With the condition key that says which kind of URL is made.

@@ -8,7 +8,7 @@ use sereno_store::transact;
 
 use crate::function::PAGE_MAX;
 use crate::names::{FunctionName, function_arn};
-use crate::state::{ALIASES, AliasRecord, POLICIES, head};
+use crate::state::{ALIASES, AliasRecord, HEADS, POLICIES, PROVISIONED, head};
 use crate::{errors, event_config, rules, state};
 
 fn describe(ctx: &Ctx, name: &str, alias: &AliasRecord) -> api::AliasConfiguration {
@@ -51,7 +51,10 @@ pub async fn create(ctx: Ctx, input: api::CreateAliasInput) -> Result<api::Creat
     };
     route(&mut alias, other);
     transact!(ctx.store(), Error, |txn| {
-        head(&ctx, txn, name).await?;
+        let found = HEADS.get(txn, ctx.scope(), name).await?;
+        if found.is_none() {
+            return Err(errors::function_not_found(&ctx, name, Some(&alias.version)));
+        }
         let key = (name, alias.name.as_str());
         if ALIASES.get(txn, ctx.scope(), &key).await?.is_some() {
             return Err(errors::alias_exists(&ctx, name, &alias.name));
@@ -80,7 +83,8 @@ pub async fn update(ctx: Ctx, input: api::UpdateAliasInput) -> Result<api::Updat
     let alias = transact!(ctx.store(), Error, |txn| {
         let key = (name, input.name.as_str());
         let found = ALIASES.get(txn, ctx.scope(), &key).await?;
-        let mut alias = found.ok_or_else(|| errors::alias_not_found(&ctx, name, &input.name))?;
+        let missing = || errors::no_alias_to_update(&ctx, name, &input.name);
+        let mut alias = found.ok_or_else(missing)?;
         if input.revision_id.as_ref().is_some_and(|given| *given != alias.revision_id) {
             return Err(errors::wrong_revision("GetFunction/GetAlias"));
         }
@@ -114,6 +118,7 @@ pub async fn delete(ctx: Ctx, input: api::DeleteAliasInput) -> Result<api::Delet
         ALIASES.delete(txn, ctx.scope(), &(name, input.name.as_str()));
         event_config::forget(&ctx, txn, name, &input.name);
         POLICIES.delete(txn, ctx.scope(), &(name, input.name.as_str()));
+        PROVISIONED.delete(txn, ctx.scope(), &(name, input.name.as_str()));
     })?;
     Ok(api::DeleteAliasOutput::default())
 }

@@ -11,7 +11,7 @@ use crate::state::{HEADS, NO_RESERVATION, head};
 /// AWS's default limit of an account and region.
 pub const ACCOUNT_CONCURRENCY: i64 = 1000;
 /// What must be left for functions without a reservation.
-const UNRESERVED_MIN: i64 = 100;
+pub const UNRESERVED_MIN: i64 = 100;
 
 /// The sum of all reservations but that of `except`.
 pub async fn reserved<R: Read + ?Sized>(ctx: &Ctx, read: &R, except: &str) -> Result<i64> {

@@ -2,14 +2,18 @@
 //!
 //! Sentences: recorded on AWS in LocalStack's tests/aws/services/lambda_/*.snapshot.json.
 
+mod concurrency;
 mod events;
+mod signing;
 mod urls;
 
+pub use concurrency::*;
 pub use events::*;
 use sereno_api_lambda as api;
 use sereno_kernel::sandbox::{InvokeFailure, PackageError};
 use sereno_kernel::{Ctx, Error, Kind};
 use sereno_wire::{Violation, validation_message};
+pub use signing::*;
 pub use urls::*;
 
 use crate::names::function_arn;
@@ -79,6 +83,11 @@ pub fn function_not_found(ctx: &Ctx, name: &str, qualifier: Option<&str>) -> Err
 
 pub fn alias_not_found(ctx: &Ctx, name: &str, alias: &str) -> Error {
     not_found(format!("Cannot find alias arn: {}", function_arn(ctx, name, Some(alias))))
+}
+
+/// Recorded: test_lambda_api.py::TestLambdaAlias::test_non_existent_alias_update
+pub fn no_alias_to_update(ctx: &Ctx, name: &str, alias: &str) -> Error {
+    not_found(format!("Alias not found: {}", function_arn(ctx, name, Some(alias))))
 }
 
 pub fn function_exists(name: &str) -> Error {

@@ -9,10 +9,10 @@ use crate::configuration::{self, describe};
 use crate::names::{FunctionName, LATEST, is_alias, resolve};
 use crate::settings::Settings;
 use crate::state::{
-    ALIASES, FUNCTIONS, FunctionRecord, HEADS, HeadRecord, NO_RESERVATION, POLICIES, URL_OWNERS,
-    URLS, head, version_key,
+    ALIASES, FUNCTIONS, FunctionRecord, HEADS, HeadRecord, NO_RESERVATION, POLICIES, PROVISIONED,
+    URL_OWNERS, URLS, head, version_key,
 };
-use crate::{destination, errors, event_config, layer_use, rules, state, version};
+use crate::{destination, errors, event_config, layer_use, rules, signing, state, version};
 
 const MEMORY_MB: u32 = 128;
 const TIMEOUT_S: u32 = 3;
@@ -35,6 +35,8 @@ pub async fn create(
         return Err(errors::function_exists(&name.name));
     }
     check_role(&ctx, &input.role).await?;
+    let signing = input.code_signing_config_arn.clone().unwrap_or_default();
+    signing::check_deployment(&ctx, &signing).await?;
     let layers = layer_use::load(&ctx, input.layers.as_deref()).await?;
     let mut record = FunctionRecord {
         name: name.name.clone(),
@@ -62,6 +64,7 @@ pub async fn create(
         tags: input.tags.clone().unwrap_or_default(),
         reserved_concurrency: NO_RESERVATION,
         created_ms: ctx.now().millis(),
+        code_signing_config_arn: signing,
         ..Default::default()
     };
     let publish = input.publish == Some(true);
@@ -183,6 +186,8 @@ pub async fn update_code(
     }
     let before = state::version(&ctx, ctx.store(), &name.name, LATEST).await?;
     check_revision(input.revision_id.as_deref(), &before)?;
+    let signing = head(&ctx, ctx.store(), &name.name).await?.code_signing_config_arn;
+    signing::check_deployment(&ctx, &signing).await?;
     let source = Source {
         zip_file: input.zip_file.as_ref(),
         s3_bucket: input.s3_bucket.as_deref(),
@@ -216,6 +221,10 @@ pub async fn update_configuration(
     let mut wanted = state::version(&ctx, ctx.store(), &name.name, LATEST).await?;
     if let Some(role) = &input.role {
         check_role(&ctx, role).await?;
+    }
+    if input.layers.as_ref().is_some_and(|layers| !layers.is_empty()) {
+        let signing = head(&ctx, ctx.store(), &name.name).await?.code_signing_config_arn;
+        signing::check_deployment(&ctx, &signing).await?;
     }
     let layers = layer_use::load(&ctx, input.layers.as_deref()).await?;
     let settings = Settings::of_update(&input, layers);
@@ -313,6 +322,9 @@ async fn delete_all(ctx: &Ctx, name: &str) -> Result<()> {
         }
         for (key, _) in ALIASES.list(ctx.scope(), (name,)).read(txn).await? {
             ALIASES.delete(txn, ctx.scope(), &key);
+        }
+        for (key, _) in PROVISIONED.list(ctx.scope(), (name,)).read(txn).await? {
+            PROVISIONED.delete(txn, ctx.scope(), &key);
         }
         for (key, url) in URLS.list(ctx.scope(), (name,)).read(txn).await? {
             URLS.delete(txn, ctx.scope(), &key);

@@ -11,7 +11,7 @@ use sereno_api_lambda as api;
 use sereno_base::{base64_decode, base64_encode, hex};
 use sereno_kernel::sandbox::{
     ConcurrencyLimits, FunctionError, FunctionId, FunctionSpec, InvokeFailure, InvokeReply,
-    InvokeRequest, Logging, Package, SpecSource, StreamPiece,
+    InvokeRequest, Logging, Package, SpecMaker, SpecSource, StreamPiece,
 };
 use sereno_kernel::{Ctx, Kind, Result};
 use sereno_store::read_blob;
@@ -175,13 +175,7 @@ pub async fn try_run(
     if lineage::is_loop(&invocation.trace_id, ctx, &head) {
         return Err(errors::recursive_invocation());
     }
-    let id = FunctionId {
-        account: ctx.account(),
-        region: ctx.region(),
-        name: function.name.clone(),
-        version: function.version.clone(),
-        revision: function.build().to_owned(),
-    };
+    let id = function_id(ctx, function);
     let request = InvokeRequest {
         request_id: invocation.request_id,
         payload: invocation.payload,
@@ -207,6 +201,29 @@ pub async fn try_run(
         );
     }
     Ok(reply)
+}
+
+pub fn function_id(ctx: &Ctx, function: &FunctionRecord) -> FunctionId {
+    FunctionId {
+        account: ctx.account(),
+        region: ctx.region(),
+        name: function.name.clone(),
+        version: function.version.clone(),
+        revision: function.build().to_owned(),
+    }
+}
+
+/// Describes the function for instances that are kept ready.
+pub fn spec_maker(ctx: &Ctx, function: &FunctionRecord) -> SpecMaker {
+    let (ctx, function) = (ctx.clone(), function.clone());
+    Arc::new(move || {
+        let (ctx, function) = (ctx.clone(), function.clone());
+        Box::pin(async move {
+            let mut spec = spec(&ctx, function).await?;
+            "provisioned-concurrency".clone_into(&mut spec.initialization_type);
+            Ok(spec)
+        })
+    })
 }
 
 /// Describes the function when, and only when, an instance must be started.

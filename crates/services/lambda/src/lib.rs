@@ -31,9 +31,13 @@ mod names;
 mod permission;
 mod plane;
 mod poller;
+mod provisioned;
+mod resource_policy;
 mod resources;
 mod rules;
+mod runtime_management;
 mod settings;
+mod signing;
 mod source;
 mod source_dynamodb;
 mod state;
@@ -100,6 +104,45 @@ pub fn service() -> Service {
         .on::<api::UpdateEventSourceMapping>(access::update_mapping, mapping::update)
         .on::<api::DeleteEventSourceMapping>(access::delete_mapping, mapping::delete)
         .on::<api::ListEventSourceMappings>(access::list_mappings, mapping::list)
+        .on::<api::GetRuntimeManagementConfig>(
+            access::get_runtime_management_config,
+            runtime_management::get,
+        )
+        .on::<api::PutRuntimeManagementConfig>(
+            access::put_runtime_management_config,
+            runtime_management::put,
+        )
+        .on::<api::CreateCodeSigningConfig>(access::create_code_signing_config, signing::create)
+        .on::<api::GetCodeSigningConfig>(access::get_code_signing_config, signing::get)
+        .on::<api::UpdateCodeSigningConfig>(access::update_code_signing_config, signing::update)
+        .on::<api::DeleteCodeSigningConfig>(access::delete_code_signing_config, signing::delete)
+        .on::<api::ListCodeSigningConfigs>(access::list_code_signing_configs, signing::list)
+        .on::<api::ListFunctionsByCodeSigningConfig>(
+            access::list_functions_by_code_signing_config,
+            signing::list_functions,
+        )
+        .on::<api::PutFunctionCodeSigningConfig>(
+            access::put_function_code_signing_config,
+            signing::put_of_function,
+        )
+        .on::<api::GetFunctionCodeSigningConfig>(
+            access::get_function_code_signing_config,
+            signing::get_of_function,
+        )
+        .on::<api::DeleteFunctionCodeSigningConfig>(
+            access::delete_function_code_signing_config,
+            signing::delete_of_function,
+        )
+        .on::<api::PutProvisionedConcurrencyConfig>(access::put_provisioned, provisioned::put)
+        .on::<api::GetProvisionedConcurrencyConfig>(access::get_provisioned, provisioned::get)
+        .on::<api::DeleteProvisionedConcurrencyConfig>(
+            access::delete_provisioned,
+            provisioned::delete,
+        )
+        .on::<api::ListProvisionedConcurrencyConfigs>(access::list_provisioned, provisioned::list)
+        .on::<api::PutResourcePolicy>(access::put_resource_policy, resource_policy::put)
+        .on::<api::GetResourcePolicy>(access::get_resource_policy, resource_policy::get)
+        .on::<api::DeleteResourcePolicy>(access::delete_resource_policy, resource_policy::delete)
         .on::<api::CreateFunctionUrlConfig>(access::create_url, url::create)
         .on::<api::GetFunctionUrlConfig>(access::get_url, url::get)
         .on::<api::UpdateFunctionUrlConfig>(access::update_url, url::update)
@@ -128,6 +171,7 @@ pub fn service() -> Service {
         })
         .blobs(state::LAYER_VERSIONS, |layer| vec![layer.code.blob])
         .task(asynchronous::task_kind())
+        .task(provisioned::task_kind())
         .task(poller::task_kind())
         .violations(errors::violations)
         .resource(resources::function())

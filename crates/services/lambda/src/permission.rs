@@ -86,7 +86,7 @@ pub async fn add(ctx: Ctx, input: api::AddPermissionInput) -> Result<api::AddPer
     let statement = statement(&ctx, &name, &input)?.to_string();
     transact!(ctx.store(), Error, |txn| {
         let revision_id = revise(&ctx, txn, &name, input.revision_id.as_deref()).await?;
-        let key = key(&name);
+        let key = policy_key(&name);
         let mut record = POLICIES.get(txn, ctx.scope(), &key).await?.unwrap_or_default();
         if position(&record, &input.statement_id).is_some() {
             return Err(errors::statement_exists(&input.statement_id));
@@ -102,13 +102,13 @@ pub async fn add(ctx: Ctx, input: api::AddPermissionInput) -> Result<api::AddPer
     Ok(api::AddPermissionOutput { statement: Some(statement) })
 }
 
-fn key(name: &FunctionName) -> (&str, &str) {
+pub fn policy_key(name: &FunctionName) -> (&str, &str) {
     (&name.name, name.qualifier.as_deref().unwrap_or_default())
 }
 
 /// A change of the policy is a change of what it stands on: the function's, version's or alias's revision is the
 /// policy's, too. Recorded: test_lambda_api.py::TestLambdaRevisions::test_function_revisions_permissions
-async fn revise(
+pub async fn revise(
     ctx: &Ctx,
     txn: &mut Txn,
     name: &FunctionName,
@@ -214,7 +214,7 @@ pub async fn remove(
     let ctx = name.place(&ctx)?;
     transact!(ctx.store(), Error, |txn| {
         head(&ctx, txn, &name.name).await?;
-        let key = key(&name);
+        let key = policy_key(&name);
         let found = POLICIES.get(txn, ctx.scope(), &key).await?;
         let mut record = found.ok_or_else(errors::no_policy)?;
         let at = position(&record, &input.statement_id);
@@ -235,7 +235,7 @@ pub async fn get(ctx: Ctx, input: api::GetPolicyInput) -> Result<api::GetPolicyO
     let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
     let ctx = name.place(&ctx)?;
     head(&ctx, ctx.store(), &name.name).await?;
-    let found = POLICIES.get(ctx.store(), ctx.scope(), &key(&name)).await?;
+    let found = POLICIES.get(ctx.store(), ctx.scope(), &policy_key(&name)).await?;
     let record = found.ok_or_else(errors::policy_not_found)?;
     Ok(api::GetPolicyOutput {
         policy: Some(document(&record).to_string()),
@@ -243,7 +243,7 @@ pub async fn get(ctx: Ctx, input: api::GetPolicyInput) -> Result<api::GetPolicyO
     })
 }
 
-async fn revision_of(ctx: &Ctx, name: &FunctionName) -> Result<String> {
+pub async fn revision_of(ctx: &Ctx, name: &FunctionName) -> Result<String> {
     if let Some(qualifier) = name.qualifier.as_deref().filter(|text| !is_version(text)) {
         let key = (name.name.as_str(), qualifier);
         if let Some(alias) = ALIASES.get(ctx.store(), ctx.scope(), &key).await? {

@@ -55,7 +55,6 @@ pub fn check_create(input: &api::CreateFunctionInput) -> Result<()> {
     refuse(&[
         ("PackageType Image", image || input.code.image_uri.is_some()),
         ("ImageConfig", input.image_config.is_some()),
-        ("CodeSigningConfigArn", input.code_signing_config_arn.is_some()),
         ("FileSystemConfigs", has_any(input.file_system_configs.as_ref())),
         ("TenancyConfig", input.tenancy_config.is_some()),
         ("CapacityProviderConfig", input.capacity_provider_config.is_some()),

@@ -159,6 +159,32 @@ impl FunctionRecord {
 }
 
 record! {
+    pub struct CodeSigningRecord {
+        1 => id: String,
+        2 => description: Option<String>,
+        3 => publishers: Vec<String>,
+        /// `Warn` or `Enforce`.
+        4 => policy: String,
+        5 => modified_ms: i64,
+        6 => tags: BTreeMap<String, String>,
+    }
+}
+
+record! {
+    /// Instances kept ready for a version or alias.
+    pub struct ProvisionedRecord {
+        1 => requested: u32,
+        2 => ready: u32,
+        3 => status: String,
+        4 => status_reason: String,
+        5 => modified_ms: i64,
+        /// What they are instances of; empty: none were started yet.
+        6 => version: String,
+        7 => build: String,
+    }
+}
+
+record! {
     /// The URL of a function or an alias.
     pub struct UrlRecord {
         1 => id: String,
@@ -202,6 +228,11 @@ pub const ALIASES: Table<(String, String), AliasRecord> = Table::new("lambda", "
 /// (function, qualifier; empty: none)
 pub const POLICIES: Table<(String, String), PolicyRecord> = Table::new("lambda", "policies");
 
+pub const CODE_SIGNING_CONFIGS: Table<String, CodeSigningRecord> =
+    Table::new("lambda", "code-signing-configs");
+/// (function, version or alias)
+pub const PROVISIONED: Table<(String, String), ProvisionedRecord> =
+    Table::new("lambda", "provisioned");
 /// (function, alias; empty: none)
 pub const URLS: Table<(String, String), UrlRecord> = Table::new("lambda", "urls");
 /// By the URL's id; in no account.
