@@ -111,6 +111,7 @@ class Cluster:
         self.balancer = Balancer([node.port for node in self.nodes])
         self.port = self.balancer.port
         self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoints = [node.endpoint for node in self.nodes]
 
     def start(self):
         self.postgres.start()

@@ -30,6 +30,7 @@ class Server:
         self.data = pathlib.Path(data or tempfile.mkdtemp(prefix="sereno-"))
         self.port = port or free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.endpoints = [self.endpoint]
         self.process = None
 
     def start(self):

@@ -148,7 +148,7 @@ def test_context_of_python(make, call, lambda_):
     assert got["custom"] == {"a": "b"}
 
 
-def test_environment_and_credentials_are_the_role_s(make, call, role, endpoint):
+def test_environment_and_credentials_are_the_role_s(make, call, role, server):
     name = make(
         "import os\ndef handler(event, context):\n    return {n: os.environ.get(n) for n in event}\n",
         Environment={"Variables": {"STAGE": "test"}},
@@ -158,7 +158,7 @@ def test_environment_and_credentials_are_the_role_s(make, call, role, endpoint):
     assert got["STAGE"] == "test" and got["AWS_REGION"] == "us-east-1"
     assert got["AWS_LAMBDA_FUNCTION_NAME"] == name and got["_HANDLER"] == "index.handler"
     assert got["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.12" and got["TZ"] == ":UTC"
-    assert got["AWS_ENDPOINT_URL"] == endpoint
+    assert got["AWS_ENDPOINT_URL"] in server.endpoints
 
 
 def test_a_function_may_do_what_its_role_may(make, call, client, unique):

@@ -303,6 +303,10 @@ impl Store for PostgresStore {
         self.watchers.watch(keys)
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn clear(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
             self.retried(async |lease: Lease| {

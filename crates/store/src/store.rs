@@ -60,6 +60,12 @@ pub trait Store: Read + 'static {
     /// those of other processes soon after.
     fn watch(&self, keys: &[Key]) -> Watch;
 
+    /// Whether other processes write here too. Then their commits wake a watch a moment later, and
+    /// what must never be a moment old is read each time.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Removes everything. Transactions under way will conflict.
     fn clear(&self) -> BoxFuture<'_, Result<()>>;
 

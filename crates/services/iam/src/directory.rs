@@ -116,8 +116,12 @@ impl Directory {
         Ok(known)
     }
 
-    /// What is known and has not changed since.
+    /// What is known and has not changed since. Where other nodes change it too, their news may be on its way: a key
+    /// that was put out of use must open nothing anywhere, so the generation is read each time.
     fn current(&self, account: AccountId) -> Option<Arc<Known>> {
+        if self.store.is_shared() {
+            return None;
+        }
         let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let (known, watch) = accounts.get(&account)?;
         (!watch.is_woken()).then(|| Arc::clone(known))
