@@ -168,9 +168,11 @@ const NODE_LOOP: &str = "let b='';process.stdin.on('data',d=>{b+=d;let i;while((
 
 /// Median round trip through pipes to a warm interpreter that decodes and encodes JSON, in µs.
 pub fn pipe_us(interpreter: &str, rounds: usize) -> Option<f64> {
-    let arguments = match interpreter.ends_with("node") {
-        false => ["-c", PYTHON_LOOP],
-        true => ["-e", NODE_LOOP],
+    let program = Path::new(interpreter).file_name()?.to_str()?;
+    let arguments = match program {
+        "node" => ["-e", NODE_LOOP],
+        _ if program.starts_with("python") => ["-c", PYTHON_LOOP],
+        _ => return None,
     };
     let mut child = bare(interpreter)
         .args(arguments)

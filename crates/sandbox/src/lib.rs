@@ -14,6 +14,7 @@
 //! that an instance is (processes, mounts, control group) ends with it, with the helper, or with the server; what a
 //! machine cannot enforce is told by [`LocalSandbox::protections`](sereno_kernel::Sandbox), never passed over.
 
+mod ahead;
 mod concurrency;
 mod environment;
 mod fleet;
@@ -22,6 +23,7 @@ mod helper;
 mod instance;
 mod interpreters;
 mod jail;
+mod java;
 mod journal;
 mod message;
 mod network;
@@ -29,6 +31,7 @@ mod packages;
 mod plan;
 mod pool;
 mod port;
+mod process;
 mod protections;
 mod report;
 mod runtime_api;

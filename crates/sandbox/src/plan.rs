@@ -9,6 +9,7 @@ use sereno_kernel::sandbox::{FunctionId, FunctionSpec};
 use crate::environment::{self, Place};
 use crate::instance::{Instance, Terms};
 use crate::interpreters::{Choice, Interpreter, Language, Wanted};
+use crate::java::Kit;
 use crate::journal::{Journal, Recorder};
 use crate::report::{Failure, Style};
 
@@ -20,6 +21,8 @@ pub struct Plan<'a> {
     pub opt: Option<PathBuf>,
     pub language: Language,
     pub choice: Option<Choice>,
+    /// For Java only.
+    pub java: Option<Kit>,
 }
 
 impl Plan<'_> {
@@ -39,6 +42,11 @@ impl Plan<'_> {
                 vec!["/var/task/bootstrap".to_owned()]
             }
             None => vec!["/opt/bootstrap".to_owned()],
+            Some(choice) if self.java.is_some() => {
+                let kit = self.java.iter();
+                kit.flat_map(|kit| kit.arguments(&choice.interpreter, self.spec.memory_mb))
+                    .collect()
+            }
             Some(choice) => {
                 let program = choice.interpreter.executable.display().to_string();
                 let own = environment::needs_own_start(&self.spec.environment);
@@ -140,7 +148,11 @@ pub fn announce(instance: &mut Instance, plan: &Plan<'_>) {
     let version = match &plan.choice {
         Some(choice) => {
             let (major, minor, patch) = choice.interpreter.version;
-            let name = if plan.language == Language::Python { "python" } else { "nodejs" };
+            let name = match plan.language {
+                Language::Python => "python",
+                Language::Java => "java",
+                _ => "nodejs",
+            };
             format!("{name}:{major}.{minor}.v{patch}")
         }
         None => format!("{}.v1", plan.spec.runtime.replace('.', ":")),

@@ -4,11 +4,33 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const FILES: [(&str, &str); 3] = [
-    ("nodejs/bootstrap.js", include_str!("../../../runtimes/nodejs/bootstrap.js")),
-    ("python/bootstrap.py", include_str!("../../../runtimes/python/bootstrap.py")),
-    ("python/zygote.py", include_str!("../../../runtimes/python/zygote.py")),
-];
+macro_rules! files {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../../runtimes/", $name)))),*]
+    };
+}
+
+const FILES: &[(&str, &str)] = files! {
+    "java/com/amazonaws/services/lambda/runtime/Client.java"
+    "java/com/amazonaws/services/lambda/runtime/ClientContext.java"
+    "java/com/amazonaws/services/lambda/runtime/CognitoIdentity.java"
+    "java/com/amazonaws/services/lambda/runtime/Context.java"
+    "java/com/amazonaws/services/lambda/runtime/CustomPojoSerializer.java"
+    "java/com/amazonaws/services/lambda/runtime/LambdaLogger.java"
+    "java/com/amazonaws/services/lambda/runtime/LambdaRuntime.java"
+    "java/com/amazonaws/services/lambda/runtime/RequestHandler.java"
+    "java/com/amazonaws/services/lambda/runtime/RequestStreamHandler.java"
+    "java/com/amazonaws/services/lambda/runtime/logging/LogLevel.java"
+    "java/sereno/Bootstrap.java"
+    "java/sereno/Frames.java"
+    "java/sereno/Handler.java"
+    "java/sereno/Invocation.java"
+    "java/sereno/Json.java"
+    "java/sereno/Pojo.java"
+    "nodejs/bootstrap.js"
+    "python/bootstrap.py"
+    "python/zygote.py"
+};
 /// Where `Config::sdk` is shown.
 pub const SDK_FOLDER: &str = "sdk";
 
@@ -22,7 +44,8 @@ pub fn unfold(work: &Path) -> io::Result<PathBuf> {
         let file = folder.join(name);
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent)?;
-            open_to_all(parent, 0o755)?;
+            let below = parent.ancestors().take_while(|ancestor| *ancestor != folder);
+            below.into_iter().try_for_each(|ancestor| open_to_all(ancestor, 0o755))?;
         }
         fs::write(&file, content)?;
         open_to_all(&file, 0o644)?;

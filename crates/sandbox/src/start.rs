@@ -8,7 +8,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,22 +15,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sereno_kernel::sandbox::{FunctionId, FunctionSpec, InvokeFailure};
-use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
+use crate::ahead::{has_zygote, zygote_key};
 use crate::environment;
-use crate::frames::{self, FrameReader, Kind};
+use crate::frames::{self, Kind};
 use crate::helper::{Helper, HelperCommand, ZygoteState, lock};
 use crate::instance::{Channel, Event, Instance};
 use crate::interpreters::{Interpreter, Interpreters, Language, Wanted};
 use crate::jail::RUNTIME_API_PORT;
+use crate::java::Kit;
 use crate::journal::stream_name;
 use crate::network::{Network, Reach};
 use crate::packages::Packages;
-use crate::plan::{Plan, announce, missing_entry, prefixes};
+use crate::plan::{Plan, announce, missing_entry};
 use crate::pool::{Generic, Pool};
 use crate::port::Config;
+use crate::process::spawn;
 use crate::report::Failure;
 use crate::runtime_api::RuntimeApi;
 use crate::runtime_files;
@@ -40,12 +41,10 @@ use crate::runtime_files;
 pub const INIT_TIME_MAX: Duration = Duration::from_secs(10);
 /// Code and all layers together; also checked when they are made.
 const UNPACKED_BYTES_MAX: u64 = 262_144_000;
+/// Far more than a jail takes; beyond it something outside of us is stuck.
+const LAUNCH_TIME_MAX: Duration = Duration::from_secs(20);
 /// After this, a start is taken to be waiting for something, and lets others start.
 const TURN_MAX: Duration = Duration::from_secs(1);
-/// About what Node.js needs to start.
-const GENERIC_PAUSE: Duration = Duration::from_millis(20);
-/// What `fork` needs of the interpreter's C library and socket module.
-const ZYGOTE_PYTHON_MIN: (u32, u32, u32) = (3, 6, 0);
 
 pub struct Starter {
     pub config: Config,
@@ -54,6 +53,7 @@ pub struct Starter {
     interpreters: OnceCell<Interpreters>,
     runtime_folder: OnceCell<PathBuf>,
     helper: tokio::sync::Mutex<Option<Arc<Helper>>>,
+    compiling: tokio::sync::Mutex<()>,
     /// Starts that may use the processors at once.
     turns: Arc<Semaphore>,
     /// Functions whose start loaded modules that a bigger zygote has ready.
@@ -91,6 +91,7 @@ impl Starter {
             interpreters: OnceCell::new(),
             runtime_folder: OnceCell::new(),
             helper: tokio::sync::Mutex::new(None),
+            compiling: tokio::sync::Mutex::default(),
             turns: Arc::new(Semaphore::new(starts_at_once())),
             heavy: Mutex::default(),
         }
@@ -112,12 +113,7 @@ impl Starter {
         if let Some(helper) = slot.as_ref().filter(|helper| helper.is_alive()) {
             return Ok(Arc::clone(helper));
         }
-        let work = self.config.work.clone();
-        let runtime = self
-            .runtime_folder
-            .get_or_try_init(|| async { runtime_files::unfold(&work) })
-            .await?
-            .clone();
+        let runtime = self.runtime_folder().await?;
         let command = HelperCommand {
             program: self.config.helper.clone(),
             work: self.config.work.clone(),
@@ -139,17 +135,6 @@ impl Starter {
         ports.map(|port| port.to_string()).collect::<Vec<_>>().join(",")
     }
 
-    /// Does what makes the next start of this runtime cheap.
-    pub async fn expect(self: &Arc<Self>, runtime: &str) {
-        let Ok(choice) = self.interpreters().await.choose(runtime) else { return };
-        let Ok(helper) = self.helper().await else { return };
-        match choice.interpreter.language {
-            Language::Python => self.want_zygote(&helper, &choice.interpreter, false).await,
-            Language::NodeJs => self.fill_pool(&choice.interpreter).await,
-            _ => {}
-        }
-    }
-
     pub async fn start(
         self: &Arc<Self>,
         function: &FunctionId,
@@ -159,7 +144,9 @@ impl Starter {
         let plan = self.plan(function, spec).await?;
         let turn = self.turn().await;
         let began = Instant::now();
-        let mut instance = self.launch(&plan).await?;
+        // What hangs outside of the function's process must end, too.
+        let launched = tokio::time::timeout(LAUNCH_TIME_MAX, self.launch(&plan)).await;
+        let mut instance = launched.map_err(|_| too_slow())??;
         announce(&mut instance, &plan);
         let failure = match missing_entry(&plan) {
             Some(failure) => {
@@ -207,19 +194,41 @@ impl Starter {
         let language = wanted.map_or(Language::Provided, |wanted| wanted.language);
         let choice = match language {
             Language::Provided => None,
-            Language::NodeJs | Language::Python => {
+            Language::NodeJs | Language::Python | Language::Java => {
                 let chosen = self.interpreters().await.choose(&spec.runtime);
                 Some(chosen.map_err(InvokeFailure::CannotRun)?)
             }
-            Language::Java | Language::Ruby | Language::DotNet => {
+            Language::Ruby | Language::DotNet => {
                 let message = format!(
-                    "Sereno has no bootstrap for {} yet. A `provided.al2023` function with its own bootstrap runs.",
+                    "Sereno has no bootstrap for {}. A `provided.al2023` function that brings its own runtime client runs.",
                     spec.runtime
                 );
                 return Err(InvokeFailure::CannotRun(message));
             }
         };
-        Ok(Plan { function, spec, task, opt, language, choice })
+        let java = match choice.as_ref().filter(|_| language == Language::Java) {
+            Some(choice) => {
+                let kit = self.java_kit(&choice.interpreter).await;
+                Some(kit.map_err(InvokeFailure::CannotRun)?)
+            }
+            None => None,
+        };
+        Ok(Plan { function, spec, task, opt, language, choice, java })
+    }
+
+    pub async fn java_kit(&self, interpreter: &Interpreter) -> Result<Kit, String> {
+        let runtime = self.runtime_folder().await.map_err(|error| error.to_string())?;
+        // One at a time, and off the threads that serve.
+        let _one = self.compiling.lock().await;
+        let interpreter = interpreter.clone();
+        let compiled =
+            tokio::task::spawn_blocking(move || Kit::compile(&runtime, &interpreter)).await;
+        compiled.map_err(|error| error.to_string())?
+    }
+
+    async fn runtime_folder(&self) -> io::Result<PathBuf> {
+        let unfold = || async { runtime_files::unfold(&self.config.work) };
+        self.runtime_folder.get_or_try_init(unfold).await.cloned()
     }
 
     async fn launch(&self, plan: &Plan<'_>) -> Result<Instance, InvokeFailure> {
@@ -275,7 +284,7 @@ impl Starter {
         let variables = environment::variables(&plan.place(stream, address.as_deref()));
         order["argv"] = json!(plan.arguments());
         order["env"] = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        order["cwd"] = json!("/");
+        order["cwd"] = json!("/var/task");
         let process = spawn(helper, order).await?;
         self.settle(plan, process, stream, api).await
     }
@@ -348,83 +357,19 @@ impl Starter {
         };
         heavy.then(|| ready(true)).flatten().or_else(|| ready(false))
     }
+}
 
-    async fn want_zygote(&self, helper: &Helper, interpreter: &Interpreter, heavy: bool) {
-        if !has_zygote(interpreter) {
-            return;
-        }
-        let key = zygote_key(interpreter, heavy);
-        let modules: &[&str] =
-            if heavy { &["boto3", "boto3.session", "botocore.client"] } else { &[] };
-        let order = json!({
-            "op": "zygote", "key": key, "root": prefixes(interpreter),
-            "argv": [interpreter.executable, "-I", "-S", "/var/runtime/python/zygote.py"],
-            "env": ["LANG=C.UTF-8"],
-            "settings": {"modules": modules},
-        });
-        if let Err(error) = helper.start_zygote(&key, order).await {
-            eprintln!("sereno: cannot start a zygote: {error}");
-        }
-    }
-
-    /// After a start: what the next one of this kind will want.
-    fn prepare_next(self: &Arc<Self>, interpreter: Interpreter, heavy: bool) {
-        let starter = Arc::clone(self);
-        tokio::spawn(async move {
-            match interpreter.language {
-                Language::Python => {
-                    let Ok(helper) = starter.helper().await else { return };
-                    starter.want_zygote(&helper, &interpreter, false).await;
-                    if heavy {
-                        starter.want_zygote(&helper, &interpreter, true).await;
-                    }
-                }
-                Language::NodeJs => starter.fill_pool(&interpreter).await,
-                _ => {}
-            }
-        });
-    }
-
-    async fn fill_pool(&self, interpreter: &Interpreter) {
-        while self.pool.begin(&interpreter.executable, self.config.generic_workers) {
-            match self.make_generic(interpreter).await {
-                Ok(generic) => {
-                    self.pool.done(&interpreter.executable, Some(generic));
-                    // It starts by itself now; the next one shall not take the other processors too.
-                    tokio::time::sleep(GENERIC_PAUSE).await;
-                }
-                Err(error) => {
-                    self.pool.done(&interpreter.executable, None);
-                    eprintln!("sereno: cannot start a waiting worker: {error}");
-                    return;
-                }
-            }
-        }
-    }
-
-    async fn make_generic(&self, interpreter: &Interpreter) -> io::Result<Generic> {
-        let helper = self.helper().await?;
-        let order = json!({
-            "op": "spawn", "id": helper.next_number(), "root": prefixes(interpreter), "cwd": "/",
-            "argv": [interpreter.executable, "/var/runtime/nodejs/bootstrap.js"],
-            "env": ["PATH=/usr/bin:/bin", "LANG=en_US.UTF-8", "TZ=:UTC"],
-        });
-        spawn(&helper, order).await
-    }
+fn too_slow() -> InvokeFailure {
+    let message = format!(
+        "An instance could not be started within {} s: this machine is too busy.",
+        LAUNCH_TIME_MAX.as_secs()
+    );
+    InvokeFailure::CannotRun(message)
 }
 
 /// Two per processor: one may wait for the disk.
 fn starts_at_once() -> usize {
     2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// Has the helper start a process in a new jail, and connects to it.
-async fn spawn(helper: &Arc<Helper>, order: Value) -> io::Result<Generic> {
-    let pipes = Pipes::new()?;
-    let id = order["id"].as_u64().unwrap_or_default();
-    let (handles, ended) = helper.spawn(id, order, &pipes.theirs()).await?;
-    let (to, from, output) = pipes.ours()?;
-    Ok(Generic { id, helper: Arc::clone(helper), handles, ended, to, from, output })
 }
 
 /// As AWS tells it, also to runtimes that do not need it. Where the machine's network is shared there is none.
@@ -472,39 +417,6 @@ fn report_failure(instance: &mut Instance, failure: &InitFailure, init_us: u64) 
     if let Some(line) = instance.terms.style.init_report(init_us, status, &error_type) {
         instance.recorder.say(line);
     }
-}
-
-/// Both ends of an instance's three pipes, before the other side has its own.
-struct Pipes {
-    output: (OwnedFd, OwnedFd),
-    to: (OwnedFd, OwnedFd),
-    from: (OwnedFd, OwnedFd),
-}
-
-impl Pipes {
-    fn new() -> io::Result<Pipes> {
-        let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
-        Ok(Pipes { output: pipe()?, to: pipe()?, from: pipe()? })
-    }
-
-    /// In the order the helper expects: standard output, frames in, frames out.
-    fn theirs(&self) -> [std::os::fd::BorrowedFd<'_>; 3] {
-        [self.output.1.as_fd(), self.to.0.as_fd(), self.from.1.as_fd()]
-    }
-
-    fn ours(self) -> io::Result<(Sender, FrameReader, Receiver)> {
-        let to = Sender::from_owned_fd(self.to.1)?;
-        let from = FrameReader::new(Receiver::from_owned_fd(self.from.0)?);
-        Ok((to, from, Receiver::from_owned_fd(self.output.0)?))
-    }
-}
-
-fn has_zygote(interpreter: &Interpreter) -> bool {
-    interpreter.language == Language::Python && interpreter.version >= ZYGOTE_PYTHON_MIN
-}
-
-fn zygote_key(interpreter: &Interpreter, heavy: bool) -> String {
-    format!("{}{}", interpreter.executable.display(), if heavy { "+boto3" } else { "" })
 }
 
 fn heavy_key(function: &FunctionId) -> String {

@@ -201,3 +201,46 @@ async fn a_burst_of_short_calls_does_not_start_an_instance_for_each() {
     }
     assert!(instances.len() <= 40, "{} instances", instances.len());
 }
+
+/// Figures for people: `cargo test --release -p sereno-sandbox --test load figures -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures, proves nothing"]
+async fn figures() {
+    let _alone = ALONE.lock().await;
+    let bench = Arc::new(Bench::new());
+    for function in [
+        Function::python("def handler(event, context):\n    return event\n"),
+        Function::node("exports.handler = async (event) => event;\n"),
+    ] {
+        bench.invoke(&function, "0").await;
+        let mut spent = Vec::new();
+        for _ in 0..12 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let fresh = Function { name: format!("cold-{}", spent.len()), ..function.clone() };
+            let began = Instant::now();
+            bench.invoke(&fresh, "0").await;
+            spent.push(began.elapsed());
+        }
+        spent.sort();
+        println!("{}: cold p50 {:.1?}, max {:.1?}", function.runtime, spent[6], spent[11]);
+        for callers in [1, 16] {
+            let until = Instant::now() + Duration::from_secs(3);
+            let calls = (0..callers).map(|_| {
+                let (bench, function) = (Arc::clone(&bench), function.clone());
+                tokio::spawn(async move {
+                    let mut count = 0;
+                    while Instant::now() < until {
+                        bench.invoke(&function, "0").await;
+                        count += 1;
+                    }
+                    count
+                })
+            });
+            let mut total = 0;
+            for call in calls.collect::<Vec<_>>() {
+                total += call.await.unwrap();
+            }
+            println!("{}: {callers} callers {}/s", function.runtime, total / 3);
+        }
+    }
+}

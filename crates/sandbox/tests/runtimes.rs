@@ -189,7 +189,7 @@ async fn a_custom_runtime_speaks_the_runtime_api() {
         \x20   body = {'errorType': 'Custom', 'errorMessage': 'no'} if event == 'fail' else {'event': event}\n\
         \x20   urllib.request.urlopen(base + 'invocation/%s/%s' % (id, what), json.dumps(body).encode()).read()\n";
     let mut function = Function::new("provided.al2023", "any", &[]);
-    function.files = vec![("bootstrap".into(), script.into(), 0o755)];
+    function.files = vec![("bootstrap".into(), script.as_bytes().to_vec(), 0o755)];
     let reply = bench.invoke(&function, "5").await;
     assert_eq!(reply.error, None, "{}", tail(&reply));
     assert_eq!(&reply.payload[..], b"{\"event\": 5}");

@@ -42,8 +42,8 @@ pub struct Function {
     pub name: String,
     pub runtime: String,
     pub handler: String,
-    pub files: Vec<(String, String, u32)>,
-    pub layers: Vec<Vec<(String, String, u32)>>,
+    pub files: Vec<(String, Vec<u8>, u32)>,
+    pub layers: Vec<Vec<(String, Vec<u8>, u32)>>,
     pub environment: BTreeMap<String, String>,
     pub memory_mb: u32,
     pub timeout_ms: u64,
@@ -62,7 +62,8 @@ impl Function {
     }
 
     pub fn new(runtime: &str, handler: &str, files: &[(&str, &str)]) -> Function {
-        let files = files.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned(), 0o644)).collect();
+        let files =
+            files.iter().map(|(n, t)| ((*n).to_owned(), t.as_bytes().to_vec(), 0o644)).collect();
         let mut name = [0u8; 6];
         getrandom::fill(&mut name).unwrap();
         Function {
@@ -106,12 +107,12 @@ impl Function {
     }
 }
 
-fn package(files: &[(String, String, u32)]) -> Package {
+fn package(files: &[(String, Vec<u8>, u32)]) -> Package {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, text, mode) in files {
         let options = zip::write::SimpleFileOptions::default().unix_permissions(*mode);
         writer.start_file(name.as_str(), options).unwrap();
-        writer.write_all(text.as_bytes()).unwrap();
+        writer.write_all(text).unwrap();
     }
     let bytes = Bytes::from(writer.finish().unwrap().into_inner());
     let sha256 = sereno_base::hex(&Sha256::digest(&bytes));
