@@ -59,9 +59,11 @@ fn translate(java: &str) -> String {
     while let Some(letter) = rest.chars().next() {
         let shorthand = SHORTHANDS.iter().find(|(name, _)| rest.starts_with(name));
         if let Some((name, class)) = shorthand {
-            match in_class {
-                0 => out.push_str(&format!("[{class}]")),
-                _ => out.push_str(class),
+            // What is negated stays a class of its own, also inside another.
+            if in_class == 0 || class.starts_with('^') {
+                out.push_str(&format!("[{class}]"));
+            } else {
+                out.push_str(class);
             }
             rest = &rest[name.len()..];
             continue;
@@ -109,6 +111,7 @@ mod tests {
             (r"[\w-_]*", "a-b_c", "a b"),
             (r"\p{Print}+", "a b~", "ä"),
             (r"a|b", "b", "ab"),
+            (r"[\s\S]{2}", "é\n", "a"),
         ] {
             let compiled = Pattern::new(pattern);
             assert!(compiled.is_checked(), "{pattern}");
