@@ -1,6 +1,7 @@
 //! Items read, queried and written, beside a bare HTTP server and a bare disk.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -68,6 +69,22 @@ pub async fn speed(report: &mut Report, folder: &Path) -> Result<(), String> {
          bare {limit_cpu:.1} µs"
     ));
     writes(report, folder, &sereno).await
+}
+
+/// Keeps a server that runs already busy with one operation, for a profiler to watch.
+pub async fn drive(port: u16, operation: &str, time: Duration) -> Result<(), String> {
+    let requests = match operation {
+        "get" => gets(),
+        "query" => queries(),
+        "put" => puts(),
+        _ => return Err("drive what? get, query or put".to_owned()),
+    };
+    if let Err(error) = fill(port).await {
+        println!("not filled ({error})");
+    }
+    let measured = load::run(port, requests, 16, time).await?;
+    println!("{operation}: {:.0}/s, p50 {:.0} µs", measured.per_second, measured.p50_us);
+    Ok(())
 }
 
 async fn writes(report: &mut Report, folder: &Path, sereno: &Server) -> Result<(), String> {

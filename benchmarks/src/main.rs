@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.first().map(String::as_str) {
         // This same program is also the bare server that Sereno is compared with.
         Some("bare-server") => runtime.block_on(limits::bare_server()),
+        Some("drive") => runtime.block_on(drive(&arguments[1..])),
         Some("--help" | "-h") => {
             println!(
                 "usage: ./bench [start] [dynamodb] [memory] [s3] [lambda]   (all without a word)"
@@ -43,4 +44,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn drive(arguments: &[String]) -> Result<(), String> {
+    let wrong = || "usage: drive PORT get|query|put SECONDS".to_owned();
+    let [port, operation, seconds] = arguments else { return Err(wrong()) };
+    let (port, seconds) = port.parse().ok().zip(seconds.parse().ok()).ok_or_else(wrong)?;
+    dynamodb::drive(port, operation, std::time::Duration::from_secs(seconds)).await
 }

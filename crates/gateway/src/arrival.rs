@@ -10,6 +10,9 @@ use sereno_wire::{HttpRequest, Protocol, ServiceSchema};
 /// The largest body that is held in memory, where a service has no limit of its own.
 pub const BODY_BYTES_MAX: usize = 10 << 20;
 
+/// The largest form of somebody who has not signed it: a SAML assertion has 100,000 characters at most.
+pub const UNSIGNED_BYTES_MAX: usize = 256 << 10;
+
 /// AWS's own limits on a request, base64 included.
 fn body_bytes_max(schema: &ServiceSchema) -> usize {
     match schema.name {
@@ -113,11 +116,13 @@ pub async fn collect(request: &mut HttpRequest, limit: usize) -> std::io::Result
     std::mem::take(&mut request.body).collect(limit).await
 }
 
+/// Up to the service's limit, and `limit`.
 pub async fn collect_for(
     schema: &ServiceSchema,
     request: &mut HttpRequest,
+    limit: usize,
 ) -> Result<Bytes, Error> {
-    collect(request, body_bytes_max(schema)).await.map_err(|error| {
+    collect(request, body_bytes_max(schema).min(limit)).await.map_err(|error| {
         if error.kind() == std::io::ErrorKind::FileTooLarge {
             let message = "Request size exceeded the limit for this service.";
             return Error::invalid("RequestEntityTooLargeException", message).status(413);

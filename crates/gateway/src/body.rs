@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -10,8 +11,13 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use sereno_wire::{Body, ByteStream};
 use sha2::{Digest, Sha256};
 
+use crate::patience::Pulse;
+
 /// A body that comes in from a socket.
-pub struct Arriving(Incoming);
+pub struct Arriving {
+    body: Incoming,
+    pulse: Arc<Pulse>,
+}
 
 impl ByteStream for Arriving {
     fn poll_next(
@@ -19,7 +25,13 @@ impl ByteStream for Arriving {
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Bytes>>> {
         loop {
-            return match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                self.pulse.body_is_awaited();
+                return Poll::Pending;
+            };
+            let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            self.pulse.body_came(bytes.map_or(0, Bytes::len));
+            return match frame {
                 None => Poll::Ready(None),
                 Some(Err(error)) => Poll::Ready(Some(Err(io::Error::other(error)))),
                 Some(Ok(frame)) => match frame.into_data() {
@@ -33,12 +45,12 @@ impl ByteStream for Arriving {
 }
 
 /// Takes a body from hyper. Its length is what hyper will deliver, whatever the headers say besides.
-pub fn incoming(body: Incoming) -> Body {
+pub fn incoming(body: Incoming, pulse: &Arc<Pulse>) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
     let length = body.size_hint().exact();
-    Body::stream(Arriving(body), length)
+    Body::stream(Arriving { body, pulse: Arc::clone(pulse) }, length)
 }
 
 /// Reads a client's response body whole; used for outgoing calls.
@@ -48,7 +60,16 @@ pub async fn read_response(body: Incoming, limit: usize) -> io::Result<Bytes> {
 }
 
 /// A body that goes out to a socket.
-pub struct Leaving(pub Body);
+pub struct Leaving {
+    pub body: Body,
+    pub pulse: Arc<Pulse>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.pulse.request_ends();
+    }
+}
 
 impl HttpBody for Leaving {
     type Data = Bytes;
@@ -58,15 +79,15 @@ impl HttpBody for Leaving {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.0.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data)))
+        self.body.poll_next(cx).map(|next| next.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        self.body.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.len().map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.body.len().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use sereno_base::Region;
 use sereno_kernel::{Caller, Cloud, Ctx, Error, Origin, Service};
 use sereno_wire::{Body, HttpRequest, HttpResponse, OperationSchema, Protocol, ServiceSchema};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::answer;
 use crate::arrival;
@@ -25,6 +26,7 @@ use crate::body::{Leaving, incoming};
 use crate::development;
 use crate::identify::{Claimed, Identifier, RootKeys, declared_body};
 use crate::naming::{Directory, Named, bucket_of_host};
+use crate::patience::{Limits, Pulse};
 use crate::refusal::Refusal;
 
 /// Takes requests from sockets to the cloud and back.
@@ -33,11 +35,15 @@ pub struct Gateway {
     identifier: Identifier,
     directory: Directory,
     development: bool,
+    limits: Limits,
+    connections: Arc<Semaphore>,
 }
 
 impl Gateway {
-    pub fn new(cloud: Arc<Cloud>, roots: RootKeys) -> Gateway {
+    pub fn new(cloud: Arc<Cloud>, roots: RootKeys, limits: Limits) -> Gateway {
         Gateway {
+            connections: Arc::new(Semaphore::new(limits.connections_max)),
+            limits,
             directory: Directory::new(&cloud),
             development: roots.development,
             identifier: Identifier::new(Arc::clone(&cloud), roots),
@@ -45,12 +51,23 @@ impl Gateway {
         }
     }
 
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Room for one more connection, for as long as the answer is kept.
+    pub(crate) fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.connections).try_acquire_owned().ok()
+    }
+
     /// Answers one request from a socket.
-    pub async fn handle(
+    pub(crate) async fn handle(
         &self,
         request: hyper::Request<Incoming>,
         peer: SocketAddr,
+        pulse: Arc<Pulse>,
     ) -> hyper::Response<Leaving> {
+        pulse.request_begins();
         let (head, body) = request.into_parts();
         let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
         let request = HttpRequest {
@@ -58,10 +75,10 @@ impl Gateway {
             query: head.uri.query().unwrap_or_default().to_owned(),
             method: head.method,
             headers: head.headers,
-            body: incoming(body),
+            body: incoming(body, &pulse),
         };
         let response = self.respond(request, authority.as_deref(), peer).await;
-        let mut out = hyper::Response::new(Leaving(response.body));
+        let mut out = hyper::Response::new(Leaving { body: response.body, pulse });
         *out.status_mut() = hyper::StatusCode::from_u16(response.status)
             .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
         *out.headers_mut() = response.headers;
@@ -115,7 +132,7 @@ impl Gateway {
         let mut named = self.directory.name(&request, &origin.host, scope.as_deref());
         if scope.is_none() && arrival::is_form(&request) {
             // An unsigned form names its service in the body only.
-            let Ok(body) = arrival::collect(&mut request, arrival::BODY_BYTES_MAX).await else {
+            let Ok(body) = arrival::collect(&mut request, arrival::UNSIGNED_BYTES_MAX).await else {
                 return answer::too_large();
             };
             if let Some(index) = self.directory.by_form(&String::from_utf8_lossy(&body)) {
@@ -168,7 +185,8 @@ impl Gateway {
 
         let claimed = self.identifier.claim(&request, schema).await.map_err(refused)?;
         if protocol == Protocol::Query {
-            let body = arrival::collect_for(schema, &mut request).await?;
+            let limit = claimed.as_ref().map_or(arrival::UNSIGNED_BYTES_MAX, |_| usize::MAX);
+            let body = arrival::collect_for(schema, &mut request, limit).await?;
             request.body = Body::Bytes(body);
         }
         let signed_path = request.path.clone();
@@ -186,7 +204,7 @@ impl Gateway {
         let body = if streams {
             Bytes::new()
         } else {
-            arrival::collect_for(schema, &mut request).await?
+            arrival::collect_for(schema, &mut request, usize::MAX).await?
         };
         let routed_path = std::mem::replace(&mut request.path, signed_path);
         let verified =

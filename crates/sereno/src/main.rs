@@ -2,6 +2,7 @@
 
 mod backup;
 mod client;
+mod clients;
 mod control;
 mod data_dir;
 mod deploy;

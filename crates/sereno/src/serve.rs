@@ -13,6 +13,7 @@ use sereno_sandbox::LocalSandbox;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::clients::ClientOptions;
 use crate::data_dir::DataDir;
 use crate::place::{DurabilityOption, EngineOption, FolderOptions, Place, PlaceOptions};
 use crate::{Outcome, control, services};
@@ -52,6 +53,9 @@ pub struct Options {
     /// Default: yes if every --listen is on loopback; refused otherwise.
     #[arg(long, value_enum)]
     development: Option<Switch>,
+
+    #[command(flatten)]
+    clients: ClientOptions,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -71,6 +75,7 @@ impl Options {
             region: Region::US_EAST_1,
             durability: DurabilityOption::Durable,
             development: None,
+            clients: ClientOptions::default(),
         }
     }
 }
@@ -107,7 +112,7 @@ pub async fn serve(options: Options) -> Outcome {
     }
 
     let roots = RootKeys { keys: vec![root.clone()], development };
-    let gateway = Arc::new(Gateway::new(Arc::clone(&cloud), roots));
+    let gateway = Arc::new(Gateway::new(Arc::clone(&cloud), roots, options.clients.limits()));
     if root_is_new && !development {
         println!("Root key of account {} (shown once):", options.account);
         println!("  aws_access_key_id     = {}", root.access_key_id);

@@ -2,3 +2,4 @@
 #![allow(clippy::unwrap_used)]
 
 mod sigv4_vectors;
+mod slow_clients;
