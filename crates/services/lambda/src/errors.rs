@@ -5,6 +5,7 @@
 mod concurrency;
 mod events;
 mod signing;
+mod tags;
 mod urls;
 
 pub use concurrency::*;
@@ -14,6 +15,7 @@ use sereno_kernel::sandbox::{InvokeFailure, PackageError};
 use sereno_kernel::{Ctx, Error, Kind};
 use sereno_wire::{Violation, validation_message};
 pub use signing::*;
+pub use tags::*;
 pub use urls::*;
 
 use crate::names::function_arn;
@@ -347,10 +349,6 @@ pub fn alias_same_version(version: &str) -> Error {
         "Invalid function version {version}. Function version {version} is already included in routing \
          configuration."
     ))
-}
-
-pub fn too_many_tags(max: usize) -> Error {
-    invalid(format!("Number of tags exceeds resource tag limit of {max}"))
 }
 
 /// What a template says that no parameter of Lambda's stands for.

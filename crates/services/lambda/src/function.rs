@@ -12,7 +12,7 @@ use crate::state::{
     ALIASES, FUNCTIONS, FunctionRecord, HEADS, HeadRecord, NO_RESERVATION, POLICIES, PROVISIONED,
     URL_OWNERS, URLS, head, version_key,
 };
-use crate::{destination, errors, event_config, layer_use, rules, signing, state, version};
+use crate::{destination, errors, event_config, layer_use, rules, signing, state, tag, version};
 
 const MEMORY_MB: u32 = 128;
 const TIMEOUT_S: u32 = 3;
@@ -31,6 +31,7 @@ pub async fn create(
     if name.name.len() > NAME_MAX {
         return Err(errors::name_too_long(&name.name, NAME_MAX));
     }
+    tag::check_count(&input.tags.clone().unwrap_or_default())?;
     if HEADS.get(ctx.store(), ctx.scope(), name.name.as_str()).await?.is_some() {
         return Err(errors::function_exists(&name.name));
     }

@@ -34,6 +34,7 @@ mod poller;
 mod provisioned;
 mod resource_policy;
 mod resources;
+mod resources_config;
 mod rules;
 mod runtime_management;
 mod settings;
@@ -178,4 +179,8 @@ pub fn service() -> Service {
         .resource(resources::version())
         .resource(resources::alias())
         .resource(resources::permission())
+        .resource(resources_config::url())
+        .resource(resources_config::layer_version())
+        .resource(resources_config::layer_permission())
+        .resource(resources_config::code_signing_config())
 }
