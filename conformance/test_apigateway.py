@@ -624,3 +624,8 @@ def test_security_of_a_whole_definition(gateway):
     methods = next(item for item in resources if item["path"] == "/a")["resourceMethods"]
     assert methods["GET"]["authorizationType"] == "AWS_IAM"
     assert methods["PUT"]["authorizationType"] == "NONE"
+
+
+def test_an_empty_policy_is_none(api):
+    made = api(policy="")
+    assert "policy" not in made.gateway.get_rest_api(restApiId=made.id)

@@ -44,9 +44,9 @@ fn new(ctx: &Ctx, input: api::CreateRestApiInput) -> Result<RestApiRecord> {
     let size = rules::compression_size(input.minimum_compression_size.map(i64::from))?;
     let endpoint = input.endpoint_configuration.unwrap_or_default();
     let (endpoint_type, ip_address_type) = endpoint_of(&endpoint)?;
-    if let Some(text) = &input.policy {
-        policy::check(text)?;
-    }
+    // An empty text is no policy: Serverless Framework's templates say so.
+    let policy = input.policy.filter(|text| !text.is_empty());
+    policy.as_deref().map_or(Ok(()), policy::check)?;
     let tags = input.tags.unwrap_or_default();
     tags::check(&tags)?;
     Ok(RestApiRecord {
@@ -61,7 +61,7 @@ fn new(ctx: &Ctx, input: api::CreateRestApiInput) -> Result<RestApiRecord> {
         endpoint_type,
         ip_address_type,
         vpc_endpoint_ids: endpoint.vpc_endpoint_ids.unwrap_or_default(),
-        policy: input.policy.filter(|text| !text.is_empty()),
+        policy,
         tags,
         disable_execute_api_endpoint: input.disable_execute_api_endpoint.unwrap_or_default(),
         root_resource_id: ids::long(ctx),
