@@ -26,7 +26,7 @@ pub fn function() -> ResourceType {
 }
 
 /// Deleting what is not there has been done.
-fn gone_is_fine(outcome: Result<Value>) -> Result<()> {
+pub fn gone_is_fine(outcome: Result<Value>) -> Result<()> {
     match outcome {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == Kind::NotFound => Ok(()),
@@ -77,7 +77,7 @@ async fn create_function(ctx: Ctx, request: ResourceRequest) -> Result<ResourceS
     let mut input = settings(&request.properties)?;
     input.insert("FunctionName".to_owned(), json!(name));
     input.insert("Code".to_owned(), code(&request.properties)?);
-    for property in ["Architectures", "PackageType", "CodeSigningConfigArn", "KmsKeyArn"] {
+    for property in ["Architectures", "CodeSigningConfigArn", "KmsKeyArn", "PackageType"] {
         if let Some(value) = request.properties.get(property) {
             input.insert(property.replace("Kms", "KMS"), value.clone());
         }
@@ -93,6 +93,7 @@ async fn create_function(ctx: Ctx, request: ResourceRequest) -> Result<ResourceS
         Err(error) => return Err(error),
     };
     set_concurrency(&ctx, &name, &request).await?;
+    set_beside(&ctx, &name, &request).await?;
     Ok(function_state(&name, &created))
 }
 
@@ -142,17 +143,69 @@ async fn update_function(ctx: Ctx, request: ResourceRequest) -> Result<ResourceS
     if changed(&["ReservedConcurrentExecutions"]) {
         set_concurrency(&ctx, &name, &request).await?;
     }
+    if changed(&["CodeSigningConfigArn", "RecursiveLoop", "RuntimeManagementConfig"]) {
+        set_beside(&ctx, &name, &request).await?;
+    }
     let input = json!({"FunctionName": name});
     let found = ctx.call_json(LAMBDA, "GetFunction", &input).await?;
     let arn = found["Configuration"]["FunctionArn"].clone();
-    let wanted = tags(&request);
-    let stale: Vec<String> = found["Tags"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, _)| key.clone())
-        .filter(|key| !wanted.contains_key(key))
-        .collect();
+    retag(&ctx, &arn, &tags(&request)).await?;
+    Ok(function_state(&name, &found["Configuration"]))
+}
+
+/// What has operations of its own: code signing, recursion, the runtime's updates. What the template no longer names
+/// goes back to its default.
+async fn set_beside(ctx: &Ctx, name: &str, request: &ResourceRequest) -> Result<()> {
+    let wanted = |property: &str| request.properties.get(property);
+    let had = |property: &str| request.previous.contains_key(property);
+    let mut input = json!({"FunctionName": name});
+    if let Some(arn) = wanted("CodeSigningConfigArn") {
+        input["CodeSigningConfigArn"] = arn.clone();
+        ctx.call_json(LAMBDA, "PutFunctionCodeSigningConfig", &input).await?;
+    } else if had("CodeSigningConfigArn") {
+        ctx.call_json(LAMBDA, "DeleteFunctionCodeSigningConfig", &input).await?;
+    }
+    if wanted("RecursiveLoop").is_some() || had("RecursiveLoop") {
+        let mode = wanted("RecursiveLoop").cloned().unwrap_or_else(|| json!("Terminate"));
+        let input = json!({"FunctionName": name, "RecursiveLoop": mode});
+        ctx.call_json(LAMBDA, "PutFunctionRecursionConfig", &input).await?;
+    }
+    if wanted("RuntimeManagementConfig").is_some() || had("RuntimeManagementConfig") {
+        let config = wanted("RuntimeManagementConfig").cloned();
+        set_runtime_policy(ctx, name, config.unwrap_or_else(|| json!({"UpdateRuntimeOn": "Auto"})))
+            .await?;
+    }
+    Ok(())
+}
+
+async fn set_runtime_policy(ctx: &Ctx, function: &str, mut config: Value) -> Result<()> {
+    config["FunctionName"] = json!(function);
+    ctx.call_json(LAMBDA, "PutRuntimeManagementConfig", &config).await.map(drop)
+}
+
+/// Sets or takes back what a version or alias keeps ready.
+async fn set_provisioned(ctx: &Ctx, arn: &str, request: &ResourceRequest) -> Result<()> {
+    let wanted = request.properties.get("ProvisionedConcurrencyConfig");
+    if wanted == request.previous.get("ProvisionedConcurrencyConfig") {
+        return Ok(());
+    }
+    let (function, qualifier) = arn.rsplit_once(':').unwrap_or((arn, ""));
+    let mut input = json!({"FunctionName": function, "Qualifier": qualifier});
+    let Some(wanted) = wanted else {
+        let deleted = ctx.call_json(LAMBDA, "DeleteProvisionedConcurrencyConfig", &input).await;
+        return gone_is_fine(deleted);
+    };
+    const COUNT: &str = "ProvisionedConcurrentExecutions";
+    input[COUNT] = wanted[COUNT].clone();
+    ctx.call_json(LAMBDA, "PutProvisionedConcurrencyConfig", &input).await.map(drop)
+}
+
+/// Makes the tags of a resource exactly `wanted`.
+pub async fn retag(ctx: &Ctx, arn: &Value, wanted: &Properties) -> Result<()> {
+    let found = ctx.call_json(LAMBDA, "ListTags", &json!({"Resource": arn})).await?;
+    let known = found["Tags"].as_object().into_iter().flatten();
+    let stale: Vec<&String> =
+        known.map(|(key, _)| key).filter(|key| !wanted.contains_key(*key)).collect();
     if !stale.is_empty() {
         let input = json!({"Resource": arn, "TagKeys": stale});
         ctx.call_json(LAMBDA, "UntagResource", &input).await?;
@@ -161,7 +214,7 @@ async fn update_function(ctx: Ctx, request: ResourceRequest) -> Result<ResourceS
         let input = json!({"Resource": arn, "Tags": wanted});
         ctx.call_json(LAMBDA, "TagResource", &input).await?;
     }
-    Ok(function_state(&name, &found["Configuration"]))
+    Ok(())
 }
 
 async fn set_concurrency(ctx: &Ctx, name: &str, request: &ResourceRequest) -> Result<()> {
@@ -189,7 +242,9 @@ fn settings(properties: &Properties) -> Result<Properties> {
         "FunctionName",
         "KmsKeyArn",
         "PackageType",
+        "RecursiveLoop",
         "ReservedConcurrentExecutions",
+        "RuntimeManagementConfig",
         "Tags",
     ];
     let mut found = Map::new();
@@ -204,7 +259,7 @@ fn settings(properties: &Properties) -> Result<Properties> {
 }
 
 /// The template's tags and the stack's own.
-fn tags(request: &ResourceRequest) -> Properties {
+pub fn tags(request: &ResourceRequest) -> Properties {
     let own = request.tags.iter().map(|(key, value)| (key.clone(), json!(value)));
     let mut tags: Properties = own.collect();
     for tag in request.properties.get("Tags").and_then(Value::as_array).into_iter().flatten() {
@@ -231,21 +286,44 @@ fn code(properties: &Properties) -> Result<Value> {
     Ok(code)
 }
 
+const VERSION: &str = "AWS::Lambda::Version";
+const VERSION_PROPERTIES: &[&str] = &["CodeSha256", "Description", "FunctionName"];
+const PROVISIONED: &str = "ProvisionedConcurrencyConfig";
+
+fn version_state(made: &Value) -> ResourceState {
+    let arn = made["FunctionArn"].as_str().unwrap_or_default();
+    ResourceState::new(arn)
+        .attribute("Version", made["Version"].clone())
+        .attribute("FunctionArn", arn)
+}
+
 pub fn version() -> ResourceType {
-    ResourceType::new("AWS::Lambda::Version")
-        .create_only(&["FunctionName", "CodeSha256", "Description"])
+    ResourceType::new(VERSION)
+        .create_only(VERSION_PROPERTIES)
         .create(|ctx, request| async move {
             let mut input = request.properties.clone();
-            refuse(
-                &mut input,
-                "AWS::Lambda::Version",
-                &["FunctionName", "CodeSha256", "Description"],
-            )?;
+            input.remove(PROVISIONED);
+            let policy = input.remove("RuntimePolicy");
+            refuse(&mut input, VERSION, VERSION_PROPERTIES)?;
             let made = ctx.call_json(LAMBDA, "PublishVersion", &Value::Object(input)).await?;
             let arn = made["FunctionArn"].as_str().unwrap_or_default();
-            Ok(ResourceState::new(arn)
-                .attribute("Version", made["Version"].clone())
-                .attribute("FunctionArn", arn))
+            if let Some(policy) = policy {
+                set_runtime_policy(&ctx, arn, policy).await?;
+            }
+            set_provisioned(&ctx, arn, &request).await?;
+            Ok(version_state(&made))
+        })
+        .update(|ctx, request| async move {
+            let arn = request.physical_id.clone();
+            let policy = request.properties.get("RuntimePolicy").cloned();
+            if policy.as_ref() != request.previous.get("RuntimePolicy") {
+                let auto = || json!({"UpdateRuntimeOn": "Auto"});
+                set_runtime_policy(&ctx, &arn, policy.unwrap_or_else(auto)).await?;
+            }
+            set_provisioned(&ctx, &arn, &request).await?;
+            let input = json!({"FunctionName": arn});
+            let found = ctx.call_json(LAMBDA, "GetFunctionConfiguration", &input).await?;
+            Ok(version_state(&found))
         })
         .delete(|ctx, request| async move {
             let input = json!({"FunctionName": request.physical_id});
@@ -253,7 +331,7 @@ pub fn version() -> ResourceType {
         })
 }
 
-fn refuse(properties: &mut Properties, kind: &str, known: &[&str]) -> Result<()> {
+pub fn refuse(properties: &mut Properties, kind: &str, known: &[&str]) -> Result<()> {
     match properties.keys().find(|name| !known.contains(&name.as_str())) {
         Some(name) => Err(errors::unsupported_property(kind, name)),
         None => Ok(()),
@@ -266,6 +344,7 @@ const ALIAS_PROPERTIES: &[&str] =
 /// CloudFormation lists the weights; the API maps them.
 fn alias_input(properties: &Properties) -> Result<Value> {
     let mut input = properties.clone();
+    input.remove(PROVISIONED);
     refuse(&mut input, "AWS::Lambda::Alias", ALIAS_PROPERTIES)?;
     let mut weights = Map::new();
     let listed = properties.get("RoutingConfig").map(|config| &config["AdditionalVersionWeights"]);
@@ -287,21 +366,27 @@ pub fn alias() -> ResourceType {
         .create_only(&["FunctionName", "Name"])
         .create(|ctx, request| async move {
             let input = alias_input(&request.properties)?;
-            match ctx.call_json(LAMBDA, "CreateAlias", &input).await {
-                Ok(made) => Ok(alias_state(&made)),
+            let made = match ctx.call_json(LAMBDA, "CreateAlias", &input).await {
+                Ok(made) => made,
                 // Made by a try before this one: an alias has no tags to tell whose it is, only its content.
                 Err(error) if error.kind() == Kind::Conflict => {
                     let found = ctx.call_json(LAMBDA, "GetAlias", &input).await?;
-                    let same = found["FunctionVersion"] == input["FunctionVersion"];
-                    if same { Ok(alias_state(&found)) } else { Err(error) }
+                    if found["FunctionVersion"] != input["FunctionVersion"] {
+                        return Err(error);
+                    }
+                    found
                 }
-                Err(error) => Err(error),
-            }
+                Err(error) => return Err(error),
+            };
+            let state = alias_state(&made);
+            set_provisioned(&ctx, &state.physical_id, &request).await?;
+            Ok(state)
         })
         .update(|ctx, request| async move {
             let input = alias_input(&request.properties)?;
-            let made = ctx.call_json(LAMBDA, "UpdateAlias", &input).await?;
-            Ok(alias_state(&made))
+            let state = alias_state(&ctx.call_json(LAMBDA, "UpdateAlias", &input).await?);
+            set_provisioned(&ctx, &state.physical_id, &request).await?;
+            Ok(state)
         })
         .delete(|ctx, request| async move {
             let input = json!({
