@@ -69,7 +69,7 @@ impl Starter {
     }
 
     /// Has an archive of our bootstrap's classes made, unless there is one.
-    async fn rehearse_java(&self, interpreter: &Interpreter) {
+    async fn rehearse_java(self: &Arc<Self>, interpreter: &Interpreter) {
         let made = async {
             let helper = self.helper().await?;
             let kit = self.java_kit(interpreter).await.map_err(io::Error::other)?;
@@ -80,7 +80,7 @@ impl Starter {
         }
     }
 
-    async fn fill_pool(&self, interpreter: &Interpreter) {
+    async fn fill_pool(self: &Arc<Self>, interpreter: &Interpreter) {
         while self.pool.begin(&interpreter.executable, self.config.generic_workers) {
             match self.make_generic(interpreter).await {
                 Ok(generic) => {
@@ -97,7 +97,7 @@ impl Starter {
         }
     }
 
-    async fn make_generic(&self, interpreter: &Interpreter) -> io::Result<Generic> {
+    async fn make_generic(self: &Arc<Self>, interpreter: &Interpreter) -> io::Result<Generic> {
         let helper = self.helper().await?;
         let order = json!({
             "op": "spawn", "id": helper.next_number(), "root": prefixes(interpreter), "cwd": "/",

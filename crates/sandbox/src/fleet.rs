@@ -39,6 +39,8 @@ struct State {
     busy: usize,
     /// On their way.
     starting: usize,
+    /// So many are kept although nobody uses them.
+    kept: usize,
     /// How long the last start took.
     start_took: Duration,
 }
@@ -128,7 +130,7 @@ impl Fleet {
             let Some(waiter) = state.waiting.pop_front() else {
                 state.busy -= 1;
                 let Given::Ready(instance) = given else { return };
-                if self.is_retired() {
+                if self.is_retired() || instance.is_old() {
                     instance.kill();
                 } else {
                     state.idle.push(Idle { instance, since: Instant::now() });
@@ -141,6 +143,29 @@ impl Fleet {
                 Err(back) => given = back,
             }
         }
+    }
+
+    /// Keeps so many from now on. Answers how many are missing.
+    pub fn keep(&self, count: usize) -> usize {
+        let mut state = lock(&self.state);
+        state.kept = count;
+        count.saturating_sub(state.idle.len() + state.busy + state.starting)
+    }
+
+    /// How many could take an invocation or have one.
+    pub fn ready(&self) -> usize {
+        let state = lock(&self.state);
+        state.idle.len() + state.busy
+    }
+
+    pub fn is_kept(&self) -> bool {
+        lock(&self.state).kept > 0
+    }
+
+    /// One that nobody waited for.
+    pub fn add(&self, instance: Box<Instance>) {
+        lock(&self.state).busy += 1;
+        self.release(instance);
     }
 
     /// An instance ended in its invocation.
@@ -165,13 +190,16 @@ impl Fleet {
     }
 
     #[expect(clippy::vec_box, reason = "they are moved about boxed everywhere")]
-    /// Takes those out that have been idle since before `before`; also those that ended by themselves.
+    /// Takes those out that have been idle since before `before`; also those that ended by themselves or are too old.
     pub fn take_idle_since(&self, before: Instant) -> Vec<Box<Instance>> {
         let mut state = lock(&self.state);
         let mut taken = Vec::new();
         let mut position = 0;
         while position < state.idle.len() {
-            if state.idle[position].since <= before || state.idle[position].instance.is_over() {
+            let spared = state.idle.len() + state.busy <= state.kept;
+            let idle = &mut state.idle[position];
+            let unwanted = idle.since <= before && !spared;
+            if unwanted || idle.instance.is_old() || idle.instance.is_over() {
                 taken.push(state.idle.remove(position).instance);
             } else {
                 position += 1;

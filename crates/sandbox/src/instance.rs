@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
-use sereno_kernel::sandbox::{FunctionError, InvokeReply, InvokeRequest, StreamPiece};
+use sereno_kernel::sandbox::{InvokeReply, InvokeRequest, StreamPiece};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
@@ -18,13 +18,15 @@ use crate::frames::{self, Frame, FrameReader, Kind};
 use crate::helper::{End, Handles, Helper};
 use crate::journal::{Recorder, now_ms};
 use crate::network::Network;
+use crate::outcome::{Outcome, too_large};
 use crate::report::{Failure, Figures, Style};
 use crate::runtime_api::RuntimeApi;
-use crate::start::InitFailure;
 
 /// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 6 MB, which AWS counts like this.
 /// recorded: test_lambda.py::test_response_payload_too_large
 pub const RESPONSE_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
+/// An instance's credentials are those of its start: it ends before they do.
+const AGE_MAX: Duration = Duration::from_secs(11 * 3600);
 /// How often the memory of an invocation that runs long is looked at; files in `/tmp` make the group's own limit wider.
 const MEMORY_LOOK_FIRST: Duration = Duration::from_millis(50);
 const MEMORY_LOOK_MAX: Duration = Duration::from_millis(400);
@@ -60,6 +62,7 @@ pub struct Instance {
     /// How long the start took, until the first invocation has reported it.
     pub init_us: Option<u64>,
     pub frozen: bool,
+    pub born: Instant,
     /// Modules it loaded that a zygote could have had ready.
     pub heavy_modules: bool,
 }
@@ -74,75 +77,15 @@ pub enum Event {
     OutOfMemory,
 }
 
-/// What an invocation came to.
-pub struct Outcome {
-    pub payload: Bytes,
-    pub error: Option<FunctionError>,
-    pub error_type: String,
-    pub content_type: Option<String>,
-    /// May this instance serve again?
-    pub reusable: bool,
-    status: &'static str,
-    after_report: Option<String>,
-}
-
-impl Outcome {
-    fn result(payload: Bytes) -> Outcome {
-        Outcome {
-            payload,
-            error: None,
-            error_type: String::new(),
-            content_type: None,
-            reusable: true,
-            status: "success",
-            after_report: None,
-        }
-    }
-
-    /// The handler, or its runtime, said what went wrong. AWS calls that unhandled, too.
-    fn reported(payload: Bytes) -> Outcome {
-        let error_type = error_type_of(&payload);
-        Outcome {
-            error: Some(FunctionError::Unhandled),
-            status: "error",
-            error_type,
-            ..Outcome::result(payload)
-        }
-    }
-
-    /// What an invocation gets whose instance could not start.
-    pub fn of_start(failure: InitFailure, request_id: &str, timeout_ms: u64) -> Outcome {
-        match failure {
-            InitFailure::Reported(body) => Outcome { reusable: false, ..Outcome::reported(body) },
-            InitFailure::Ended(failure) => Outcome::failed(&failure, request_id, "error"),
-            InitFailure::TimedOut => {
-                Outcome::failed(&Failure::timed_out(timeout_ms), request_id, "timeout")
-            }
-        }
-    }
-
-    fn failed(failure: &Failure, request_id: &str, status: &'static str) -> Outcome {
-        Outcome {
-            payload: Bytes::from(failure.payload(request_id)),
-            error: Some(FunctionError::Unhandled),
-            error_type: failure.error_type.to_owned(),
-            content_type: None,
-            reusable: false,
-            status,
-            after_report: (status == "error").then(|| failure.log_line(request_id)),
-        }
-    }
-}
-
-fn error_type_of(payload: &[u8]) -> String {
-    let error: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
-    error["errorType"].as_str().unwrap_or_default().to_owned()
-}
-
 impl Instance {
     /// Has it ended while nobody looked?
     pub fn is_over(&mut self) -> bool {
         !matches!(self.ended.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+
+    /// As on AWS, where an instance lives for some hours at most.
+    pub fn is_old(&self) -> bool {
+        self.born.elapsed() > AGE_MAX
     }
 
     pub fn kill(&self) {
@@ -479,16 +422,4 @@ async fn read_some(output: &mut Receiver) -> Vec<u8> {
             Err(_) => return Vec::new(),
         }
     }
-}
-
-/// recorded: test_lambda.py::test_response_payload_too_large
-fn too_large() -> Outcome {
-    let message = format!(
-        "Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
-    );
-    let error = json!({
-        "errorMessage": message,
-        "errorType": "Function.ResponseSizeTooLarge",
-    });
-    Outcome { reusable: true, ..Outcome::reported(Bytes::from(error.to_string())) }
 }

@@ -27,6 +27,7 @@ mod java;
 mod journal;
 mod message;
 mod network;
+mod outcome;
 mod packages;
 mod plan;
 mod pool;

@@ -7,12 +7,15 @@ use std::fs;
 use std::io::{self, Cursor, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use sereno_kernel::sandbox::{Package, PackageError, PackageInfo};
 
 /// More entries than any real package; their folders would cost more than their content.
 const ENTRIES_MAX: usize = 100_000;
+/// Instances live for less than a day.
+const UNUSED_AGE_MAX: Duration = Duration::from_secs(3 * 24 * 3600);
 const LINK_BYTES_MAX: u64 = 4096;
 const FILE_TYPE_MASK: u32 = 0o170_000;
 const FILE_TYPE_LINK: u32 = 0o120_000;
@@ -29,7 +32,7 @@ impl Packages {
     /// The folder of an unpacked package, unpacking it if it is not there.
     pub async fn unpacked(&self, package: &Package, limit: u64) -> Result<PathBuf, PackageError> {
         let path = self.path(&package.sha256)?;
-        if path.is_dir() {
+        if touch(&path) {
             return Ok(path);
         }
         self.fetch_and_unpack(package, limit).await?;
@@ -74,7 +77,7 @@ impl Packages {
         }
         let names: String = layers.iter().map(|layer| layer.sha256.as_str()).collect();
         let target = self.path(&hash(names.as_bytes()))?;
-        if target.is_dir() {
+        if touch(&target) {
             return Ok(Some(target));
         }
         let base = self.folder.clone();
@@ -115,12 +118,45 @@ impl Packages {
         .await
     }
 
+    /// Removes what no start has asked for in a long time, which is longer than any instance lives. It is fetched and
+    /// unpacked again when it is wanted again.
+    pub async fn sweep(&self) {
+        let folder = self.folder.clone();
+        let swept = blocking(move || {
+            sweep(&folder, SystemTime::now(), UNUSED_AGE_MAX);
+            Ok(())
+        });
+        // What could not be removed now is met again by the next sweep.
+        let _ = swept.await;
+    }
+
     fn path(&self, sha256: &str) -> Result<PathBuf, PackageError> {
         // It becomes a file name: never trust it to be one.
         if sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             Ok(self.folder.join(sha256))
         } else {
             Err(PackageError::Invalid("not a SHA-256".to_owned()))
+        }
+    }
+}
+
+/// Is it there? If so, it has been used just now.
+fn touch(folder: &Path) -> bool {
+    fs::File::open(folder).is_ok_and(|opened| {
+        // Its age matters to the sweep only.
+        let _ = opened.set_modified(SystemTime::now());
+        true
+    })
+}
+
+fn sweep(folder: &Path, now: SystemTime, age_max: Duration) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let used = entry.metadata().and_then(|about| about.modified());
+        let old = used.is_ok_and(|used| now.duration_since(used).is_ok_and(|age| age > age_max));
+        // First out of the way, so that nobody meets half of it.
+        let gone = folder.join(format!("swept-{}", entry.file_name().to_string_lossy()));
+        if old && fs::rename(entry.path(), &gone).is_ok() {
+            let _ = fs::remove_dir_all(gone);
         }
     }
 }

@@ -106,3 +106,19 @@ async fn later_layers_lie_over_earlier_ones() {
     assert_eq!(packages.inspect(&one, 1 << 20).await.unwrap().files, 2);
     fs::remove_dir_all(first.parent().unwrap()).unwrap();
 }
+
+#[tokio::test]
+async fn what_nobody_uses_is_swept() {
+    let base = std::env::temp_dir().join(format!("sereno-sweep-{}", std::process::id()));
+    for (name, days) in [("old", 4), ("new", 1)] {
+        let folder = base.join(name);
+        std::fs::create_dir_all(folder.join("inside")).unwrap();
+        let used = SystemTime::now() - Duration::from_secs(days * 24 * 3600);
+        std::fs::File::open(&folder).unwrap().set_modified(used).unwrap();
+    }
+    sweep(&base, SystemTime::now(), UNUSED_AGE_MAX);
+    assert!(!base.join("old").exists() && base.join("new/inside").exists());
+    assert_eq!(std::fs::read_dir(&base).unwrap().count(), 1);
+    assert!(touch(&base) && !touch(&base.join("old")));
+    std::fs::remove_dir_all(base).unwrap();
+}

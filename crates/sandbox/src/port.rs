@@ -11,7 +11,7 @@ use sereno_base::{AccountId, Region};
 use sereno_kernel::BoxFuture;
 use sereno_kernel::sandbox::{
     FunctionId, InvokeFailure, InvokeReply, InvokeRequest, Package, PackageError, PackageInfo,
-    Protection, Sandbox, SpecSource, StreamPiece,
+    Protection, Sandbox, SpecMaker, SpecSource, StreamPiece,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -19,7 +19,8 @@ use tokio::time::Instant;
 use crate::concurrency::{Concurrency, Full, Permit};
 use crate::fleet::{Ask, Fleet, Given, Place};
 use crate::helper::lock;
-use crate::instance::{Instance, Invocation, Outcome};
+use crate::instance::{Instance, Invocation};
+use crate::outcome::Outcome;
 use crate::start::{INIT_TIME_MAX, InitFailure, Started, Starter};
 
 /// How this machine's sandbox is set up.
@@ -198,6 +199,30 @@ impl Inner {
         }
     }
 
+    /// Starts what is missing of the instances that are kept ready. A start that fails is not counted; its log says why.
+    async fn provision(
+        self: &Arc<Self>,
+        function: FunctionId,
+        count: u32,
+        spec: SpecMaker,
+    ) -> Result<u32, InvokeFailure> {
+        let fleet = self.fleet(&function);
+        let missing = fleet.keep(count as usize);
+        let makings = (0..missing).map(|_| {
+            let (inner, function, spec) = (Arc::clone(self), function.clone(), Arc::clone(&spec));
+            tokio::spawn(async move { inner.make(&function, Box::new(move || spec())).await })
+        });
+        for making in makings.collect::<Vec<_>>() {
+            match making.await.unwrap_or_else(|_| Given::Refused(lost())) {
+                Given::Ready(instance) => fleet.add(instance),
+                Given::Failed(instance, _) => instance.kill(),
+                Given::Refused(failure) => return Err(failure),
+            }
+        }
+        self.tend();
+        Ok(fleet.ready().min(count as usize) as u32)
+    }
+
     /// Freezes and ends idle instances, as long as there are any.
     fn tend(self: &Arc<Self>) {
         if self.quiet.swap(false, Ordering::AcqRel) {
@@ -244,9 +269,10 @@ impl Inner {
             }
             let (idle, unfrozen, _) = fleet.counts();
             let running = self.concurrency.running(id.account, id.region, &id.name) > 0;
-            any |= idle > 0 || running;
+            let kept = fleet.is_kept();
+            any |= idle > 0 || running || kept;
             soon |= unfrozen > 0 || running;
-            if idle == 0 && !running {
+            if idle == 0 && !running && !kept {
                 let mut fleets = lock(&self.fleets);
                 // Nobody else has it, so nobody can be asking it.
                 if fleets.get(&id).is_some_and(|fleet| Arc::strong_count(fleet) <= 2) {
@@ -383,6 +409,15 @@ impl Sandbox for LocalSandbox {
         limit_bytes: u64,
     ) -> BoxFuture<'_, Result<PackageInfo, PackageError>> {
         Box::pin(async move { self.inner.starter.packages.inspect(&package, limit_bytes).await })
+    }
+
+    fn provision(
+        &self,
+        function: FunctionId,
+        count: u32,
+        spec: SpecMaker,
+    ) -> BoxFuture<'_, Result<u32, InvokeFailure>> {
+        Box::pin(async move { self.inner.provision(function, count, spec).await })
     }
 
     fn expect(&self, runtime: &str) {

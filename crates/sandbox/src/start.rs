@@ -43,6 +43,7 @@ pub const INIT_TIME_MAX: Duration = Duration::from_secs(10);
 const UNPACKED_BYTES_MAX: u64 = 262_144_000;
 /// Far more than a jail takes; beyond it something outside of us is stuck.
 const LAUNCH_TIME_MAX: Duration = Duration::from_secs(20);
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// After this, a start is taken to be waiting for something, and lets others start.
 const TURN_MAX: Duration = Duration::from_secs(1);
 
@@ -108,7 +109,7 @@ impl Starter {
     }
 
     /// The running helper; started if there is none.
-    pub async fn helper(&self) -> io::Result<Arc<Helper>> {
+    pub async fn helper(self: &Arc<Self>) -> io::Result<Arc<Helper>> {
         let mut slot = self.helper.lock().await;
         if let Some(helper) = slot.as_ref().filter(|helper| helper.is_alive()) {
             return Ok(Arc::clone(helper));
@@ -123,8 +124,16 @@ impl Starter {
         };
         let helper = Helper::start(&command).await?;
         self.pool.clear();
+        tokio::spawn(Arc::clone(self).sweep_packages(Arc::clone(&helper)));
         *slot = Some(Arc::clone(&helper));
         Ok(helper)
+    }
+
+    async fn sweep_packages(self: Arc<Self>, helper: Arc<Helper>) {
+        while helper.is_alive() {
+            self.packages.sweep().await;
+            tokio::time::sleep(SWEEP_EVERY).await;
+        }
     }
 
     /// Ports of an instance's own loopback that the server answers on.
@@ -231,7 +240,7 @@ impl Starter {
         self.runtime_folder.get_or_try_init(unfold).await.cloned()
     }
 
-    async fn launch(&self, plan: &Plan<'_>) -> Result<Instance, InvokeFailure> {
+    async fn launch(self: &Arc<Self>, plan: &Plan<'_>) -> Result<Instance, InvokeFailure> {
         let cannot = |error: io::Error| {
             InvokeFailure::CannotRun(format!("An instance cannot be started: {error}"))
         };
@@ -337,6 +346,7 @@ impl Starter {
             recorder: plan.recorder(stream),
             init_us: None,
             frozen: false,
+            born: Instant::now(),
             heavy_modules: false,
         })
     }

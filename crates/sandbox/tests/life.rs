@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::{Bench, Function};
 use futures::join_all;
+use sereno_kernel::sandbox::Sandbox;
 
 mod futures {
     //! As much of it as these tests need.
@@ -154,4 +155,30 @@ async fn crashes_leave_nothing_behind() {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn provisioned_instances_are_ready_and_stay() {
+    let bench = Bench::with(4566, |config| config.idle = Duration::from_millis(300));
+    let function =
+        Function::python("import os\ndef handler(event, context):\n    return os.getpid()\n");
+    let spec = bench.spec(&function);
+    let maker: sereno_kernel::sandbox::SpecMaker = std::sync::Arc::new(move || {
+        let spec = spec.clone();
+        Box::pin(async move { Ok(spec) })
+    });
+    let provision =
+        |count| bench.sandbox.provision(function.id(), count, std::sync::Arc::clone(&maker));
+    assert_eq!(provision(2).await.expect("they can start"), 2);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // None was started for this invocation, and none has gone for idleness.
+    let reply = bench.invoke(&function, "0").await;
+    assert!(reply.init_us.is_some(), "the first invocation of an instance reports its start");
+    assert_eq!(provision(2).await.expect("they are there"), 2);
+    assert_eq!(provision(0).await.expect("none is wanted"), 0);
+    eventually("they end when they are not kept", || {
+        let spares_and_zygotes = 8;
+        children_of(&children_of(&[helper(&bench)])).len() <= spares_and_zygotes
+    })
+    .await;
 }

@@ -69,9 +69,9 @@ fn count_groups(folder: &Path, name: &str, depth: usize) -> usize {
 }
 
 fn helper_of(bench: &Bench) -> String {
-    let work = bench.work.to_str().unwrap().to_owned();
+    let work = bench.work.to_str().expect("a plain path").to_owned();
     let own = std::process::id();
-    let tasks = std::fs::read_dir(format!("/proc/{own}/task")).unwrap().flatten();
+    let tasks = std::fs::read_dir(format!("/proc/{own}/task")).expect("our own").flatten();
     let children =
         tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     let all = children.collect::<Vec<_>>().join(" ");

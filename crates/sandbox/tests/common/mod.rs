@@ -130,6 +130,10 @@ impl Bench {
 
     /// With the server's endpoint at this port.
     pub fn at(port: u16) -> Bench {
+        Bench::with(port, |_| {})
+    }
+
+    pub fn with(port: u16, change: impl FnOnce(&mut Config)) -> Bench {
         let mut name = [0u8; 6];
         getrandom::fill(&mut name).unwrap();
         let work = std::env::temp_dir().join(format!("sereno-sandbox-{}", sereno_base::hex(&name)));
@@ -138,6 +142,7 @@ impl Bench {
         config.search_path = std::env::var("PATH").unwrap_or_default();
         config.home = std::env::var_os("HOME").map(PathBuf::from);
         config.endpoint = Some(([127, 0, 0, 1], port).into());
+        change(&mut config);
         Bench { sandbox: LocalSandbox::new(config), work, logs: Arc::default() }
     }
 
