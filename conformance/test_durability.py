@@ -3,13 +3,14 @@
 import json
 import os
 import random
+import subprocess
 import threading
 import time
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from server import Server
+from server import BINARY, Server
 
 KILLS = int(os.environ.get("SERENO_KILLS", "12"))
 SEED = int(os.environ.get("SERENO_SEED", "20161201"))
@@ -110,6 +111,11 @@ def test_nothing_acknowledged_is_lost(client):
         everything.items, everything.objects, everything.stacks = items, objects, stacks
         check(client, server.endpoint, everything)
         settle(client, server.endpoint, stacks)
+        # Nothing that a record refers to is missing or damaged, whatever the kills have left half written.
+        verified = subprocess.run(
+            [str(BINARY), "doctor", "--verify", "--data", str(server.data)], capture_output=True, text=True, timeout=120
+        )
+        assert verified.returncode == 0, verified.stderr
         print(f"{len(items)} items, {len(objects)} objects, {len(stacks)} stacks kept; slowest start {slowest * 1000:.0f} ms")
         assert items and objects and stacks
     finally:

@@ -10,7 +10,8 @@ use crate::engine::{Engine, View, Write};
 use bytes::Bytes;
 use lsm_tree::compaction::Leveled;
 use lsm_tree::config::{
-    BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PinningPolicy,
+    BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry,
+    PartitioningPolicy, PinningPolicy,
 };
 use lsm_tree::{
     AbstractTree, AnyTree, Cache, CompressionType, Config, DescriptorTable, Guard, InternalValue,
@@ -95,7 +96,11 @@ impl FjallEngine {
                 bloom(BloomConstructionPolicy::FalsePositiveRate(0.0001)),
                 bloom(BloomConstructionPolicy::BitsPerKey(10.0)),
             ]))
-            .index_block_pinning_policy(PinningPolicy::new([true, true, false]))
+            // In pieces from the second level on: a look-up reads 4 KiB of a large table's index and
+            // filter, not all of it.
+            .index_block_partitioning_policy(PartitioningPolicy::new([false, true]))
+            .filter_block_partitioning_policy(PartitioningPolicy::new([false, true]))
+            .index_block_pinning_policy(PinningPolicy::new([true, false]))
             .filter_block_pinning_policy(PinningPolicy::new([true, false]));
         let tree = config.open().map_err(|error| failed(&error))?;
         // New numbers must be above all that are stored.

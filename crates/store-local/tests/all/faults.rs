@@ -399,3 +399,66 @@ async fn fill(path: PathBuf) {
     let (more, error) = write(&store, there, 50).await;
     assert_eq!((more.len(), error), (50, None));
 }
+
+/// Every file of the engine's tables.
+fn tables(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let file = file.unwrap();
+        if file.file_type().unwrap().is_dir() {
+            found.extend(tables(&file.path()));
+        } else if folder.ends_with("tables") {
+            found.push(file.path());
+        }
+    }
+    found
+}
+
+/// A disk that gives back other bytes than it was given: a read fails, or is right, never wrong.
+#[tokio::test]
+async fn damaged_tables_are_never_believed() {
+    let mut random = Random::new("damaged_tables_are_never_believed");
+    let folder = Folder::new();
+    let (store, _) = open(folder.path(), &Options::default()).unwrap();
+    let content = |number: u64| -> Vec<u8> {
+        (0..2_000)
+            .map(|at| (number.wrapping_mul(0x9e37_79b9) >> (at % 24)) as u8 ^ at as u8)
+            .collect()
+    };
+    let key = |number: u64| Key::new("p", number.to_be_bytes());
+    for number in (0..10_000).step_by(100) {
+        let puts = (number..number + 100).map(|number| Mutation::Put(key(number), content(number)));
+        store.commit(Batch { mutations: puts.collect(), ..Batch::new() }).await.unwrap();
+    }
+    drop(store);
+    let (mut right, mut refused) = (0, 0);
+    for _ in 0..8 {
+        let damaged = Folder::new();
+        copy(folder.path(), damaged.path());
+        let tables = tables(&damaged.path().join("tree"));
+        assert!(!tables.is_empty(), "all is still in the log");
+        for path in &tables {
+            let mut bytes = std::fs::read(path).unwrap();
+            let at = random.below(bytes.len() as u64) as usize;
+            bytes[at] ^= 1 << random.below(8);
+            std::fs::write(path, bytes).unwrap();
+        }
+        let Ok((store, _)) = open(damaged.path(), &Options::default()) else {
+            refused += 1;
+            continue;
+        };
+        for number in (0..10_000).step_by(7) {
+            match store.get(&key(number)).await {
+                Ok(found) => {
+                    let found = found.map(|(_, value)| value.to_vec());
+                    assert!(found == Some(content(number)), "{number} is wrong");
+                    right += 1;
+                }
+                Err(StoreError::Corrupt(_) | StoreError::Unavailable(_)) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    println!("{right} reads right, {refused} refused");
+    assert!(right > 0 && refused > 0);
+}
