@@ -215,6 +215,9 @@ impl Emitter<'_> {
                 }
             }
             "list" => format!("Vec<{}>", inner("member")),
+            "map" if flag(shape, "sparse") => {
+                format!("w::BTreeMap<String, Option<{}>>", inner("value"))
+            }
             "map" => format!("w::BTreeMap<String, {}>", inner("value")),
             "blob" if self.streams(name) => "w::Body".to_owned(),
             "blob" => "w::Bytes".to_owned(),

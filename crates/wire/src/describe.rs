@@ -91,6 +91,10 @@ impl Writer for Describe {
         self.end(m);
     }
 
+    fn null(&mut self, m: &'static Member) {
+        self.put(m, "null".to_owned());
+    }
+
     fn string(&mut self, m: &'static Member, value: &str) {
         self.put(m, value.to_owned());
     }

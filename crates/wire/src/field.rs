@@ -14,6 +14,23 @@ use crate::validate;
 pub trait Field: Sized {
     fn read(m: &'static Member, r: &mut dyn Reader) -> Result<Self, ReadError>;
     fn write(&self, m: &'static Member, w: &mut dyn Writer);
+
+    /// What a null in a list or map is read as; `None` where the model wants a value.
+    fn null() -> Option<Self> {
+        None
+    }
+
+    fn is_null(&self) -> bool {
+        false
+    }
+}
+
+/// An element or a map's value; only here a null is written.
+fn write_element<T: Field>(item: &T, m: &'static Member, w: &mut dyn Writer) {
+    match item.is_null() {
+        true => w.null(m),
+        false => item.write(m, w),
+    }
 }
 
 /// Reads a structure's member; violations found inside get its name in front of their path.
@@ -83,6 +100,14 @@ impl<T: Field> Field for Option<T> {
             value.write(m, w);
         }
     }
+
+    fn null() -> Option<Self> {
+        Some(None)
+    }
+
+    fn is_null(&self) -> bool {
+        self.is_none()
+    }
 }
 
 impl<T: Field> Field for Box<T> {
@@ -114,7 +139,10 @@ impl<T: Field> Field for Vec<T> {
             index += 1;
             let before = validate::count(r);
             if r.null()? {
-                validate::null_element(each, r);
+                match T::null() {
+                    Some(null) => items.push(null),
+                    None => validate::null_element(each, r),
+                }
             } else {
                 items.push(T::read(each, r)?);
             }
@@ -131,7 +159,7 @@ impl<T: Field> Field for Vec<T> {
         let each = element(m);
         w.begin_list(m, self.len());
         for item in self {
-            item.write(each, w);
+            write_element(item, each, w);
         }
         w.end_list(m);
     }
@@ -145,7 +173,10 @@ impl<T: Field> Field for BTreeMap<String, T> {
         r.map(m, &mut |name, r| {
             let before = validate::count(r);
             if r.null()? {
-                validate::null_element(each, r);
+                match T::null() {
+                    Some(null) => drop(items.insert(name, null)),
+                    None => validate::null_element(each, r),
+                }
                 return Ok(());
             }
             let value = T::read(each, r)?;
@@ -164,7 +195,7 @@ impl<T: Field> Field for BTreeMap<String, T> {
         w.begin_map(m, self.len());
         for (name, item) in self {
             w.key(m, name);
-            item.write(each, w);
+            write_element(item, each, w);
             w.end_entry(m);
         }
         w.end_map(m);

@@ -124,6 +124,8 @@ pub trait Writer {
     fn key(&mut self, m: &'static Member, key: &str);
     fn end_entry(&mut self, m: &'static Member);
     fn end_map(&mut self, m: &'static Member);
+    /// A null in a list or map, where the model allows one.
+    fn null(&mut self, m: &'static Member);
     fn string(&mut self, m: &'static Member, value: &str);
     fn boolean(&mut self, m: &'static Member, value: bool);
     fn long(&mut self, m: &'static Member, value: i64);

@@ -190,6 +190,19 @@ w::structure! { CreateDeploymentInput CREATE_DEPLOYMENT_INPUT "CreateDeploymentR
     8 tracing_enabled: Option<bool> = w::m("tracingEnabled", &w::BOOLEAN),
 } }
 
+w::structure! { CreateDocumentationPartInput CREATE_DOCUMENTATION_PART_INPUT "CreateDocumentationPartRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 location: DocumentationPartLocation = w::m("location", &DOCUMENTATION_PART_LOCATION).required(),
+    2 properties: String = w::m("properties", &w::STRING).required(),
+} }
+
+w::structure! { CreateDocumentationVersionInput CREATE_DOCUMENTATION_VERSION_INPUT "CreateDocumentationVersionRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 documentation_version: String = w::m("documentationVersion", &w::STRING).required(),
+    2 stage_name: Option<String> = w::m("stageName", &w::STRING),
+    3 description: Option<String> = w::m("description", &w::STRING),
+} }
+
 w::structure! { CreateDomainNameInput CREATE_DOMAIN_NAME_INPUT "CreateDomainNameRequest" {
     0 domain_name: String = w::m("domainName", &w::STRING).required(),
     1 certificate_name: Option<String> = w::m("certificateName", &w::STRING),
@@ -295,6 +308,16 @@ w::structure! { DeleteDeploymentInput DELETE_DEPLOYMENT_INPUT "DeleteDeploymentR
     1 deployment_id: String = w::m("deploymentId", &w::STRING).at(w::URI, "deployment_id").required(),
 } }
 
+w::structure! { DeleteDocumentationPartInput DELETE_DOCUMENTATION_PART_INPUT "DeleteDocumentationPartRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 documentation_part_id: String = w::m("documentationPartId", &w::STRING).at(w::URI, "part_id").required(),
+} }
+
+w::structure! { DeleteDocumentationVersionInput DELETE_DOCUMENTATION_VERSION_INPUT "DeleteDocumentationVersionRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 documentation_version: String = w::m("documentationVersion", &w::STRING).at(w::URI, "doc_version").required(),
+} }
+
 w::structure! { DeleteDomainNameInput DELETE_DOMAIN_NAME_INPUT "DeleteDomainNameRequest" {
     0 domain_name: String = w::m("domainName", &w::STRING).at(w::URI, "domain_name").required(),
     1 domain_name_id: Option<String> = w::m("domainNameId", &w::STRING).at(w::QUERY, "domainNameId"),
@@ -380,6 +403,62 @@ w::structure! { DeploymentCanarySettings DEPLOYMENT_CANARY_SETTINGS "DeploymentC
 w::structure! { GetDeploymentsOutput GET_DEPLOYMENTS_OUTPUT "Deployments" {
     0 position: Option<String> = w::m("position", &w::STRING),
     1 items: Option<Vec<Deployment>> = w::m("items", &LIST_OF_DEPLOYMENT).wire("item"),
+} }
+
+w::structure! { DocumentationPart DOCUMENTATION_PART "DocumentationPart" {
+    0 id: Option<String> = w::m("id", &w::STRING),
+    1 location: Option<DocumentationPartLocation> = w::m("location", &DOCUMENTATION_PART_LOCATION),
+    2 properties: Option<String> = w::m("properties", &w::STRING),
+} }
+
+w::structure! { ImportDocumentationPartsOutput IMPORT_DOCUMENTATION_PARTS_OUTPUT "DocumentationPartIds" {
+    0 ids: Option<Vec<String>> = w::m("ids", &LIST_OF_STRING),
+    1 warnings: Option<Vec<String>> = w::m("warnings", &LIST_OF_STRING),
+} }
+
+w::structure! { DocumentationPartLocation DOCUMENTATION_PART_LOCATION "DocumentationPartLocation" {
+    0 r#type: DocumentationPartType = w::m("type", DocumentationPartType::SCHEMA).required(),
+    1 path: Option<String> = w::m("path", &w::STRING),
+    2 method: Option<String> = w::m("method", &w::STRING),
+    3 status_code: Option<String> = w::m("statusCode", &DOCUMENTATION_PART_LOCATION_STATUS_CODE),
+    4 name: Option<String> = w::m("name", &w::STRING),
+} }
+
+static RX_DOCUMENTATION_PART_LOCATION_STATUS_CODE: w::Pattern =
+    w::Pattern::new("^([1-5]\\d\\d|\\*|\\s*)$");
+static DOCUMENTATION_PART_LOCATION_STATUS_CODE: w::Schema =
+    w::Schema::string("DocumentationPartLocationStatusCode")
+        .pattern(&RX_DOCUMENTATION_PART_LOCATION_STATUS_CODE);
+
+w::open_enum! { DocumentationPartType "DocumentationPartType" {
+    Api = "API",
+    Authorizer = "AUTHORIZER",
+    Model = "MODEL",
+    Resource = "RESOURCE",
+    Method = "METHOD",
+    PathParameter = "PATH_PARAMETER",
+    QueryParameter = "QUERY_PARAMETER",
+    RequestHeader = "REQUEST_HEADER",
+    RequestBody = "REQUEST_BODY",
+    Response = "RESPONSE",
+    ResponseHeader = "RESPONSE_HEADER",
+    ResponseBody = "RESPONSE_BODY",
+} }
+
+w::structure! { GetDocumentationPartsOutput GET_DOCUMENTATION_PARTS_OUTPUT "DocumentationParts" {
+    0 position: Option<String> = w::m("position", &w::STRING),
+    1 items: Option<Vec<DocumentationPart>> = w::m("items", &LIST_OF_DOCUMENTATION_PART).wire("item"),
+} }
+
+w::structure! { DocumentationVersion DOCUMENTATION_VERSION "DocumentationVersion" {
+    0 version: Option<String> = w::m("version", &w::STRING),
+    1 created_date: Option<w::Timestamp> = w::m("createdDate", &w::TIMESTAMP),
+    2 description: Option<String> = w::m("description", &w::STRING),
+} }
+
+w::structure! { GetDocumentationVersionsOutput GET_DOCUMENTATION_VERSIONS_OUTPUT "DocumentationVersions" {
+    0 position: Option<String> = w::m("position", &w::STRING),
+    1 items: Option<Vec<DocumentationVersion>> = w::m("items", &LIST_OF_DOCUMENTATION_VERSION).wire("item"),
 } }
 
 w::structure! { DomainName DOMAIN_NAME "DomainName" {
@@ -543,6 +622,32 @@ w::structure! { GetDeploymentsInput GET_DEPLOYMENTS_INPUT "GetDeploymentsRequest
     2 limit: Option<i32> = w::m("limit", &w::INTEGER).at(w::QUERY, "limit"),
 } }
 
+w::structure! { GetDocumentationPartInput GET_DOCUMENTATION_PART_INPUT "GetDocumentationPartRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 documentation_part_id: String = w::m("documentationPartId", &w::STRING).at(w::URI, "part_id").required(),
+} }
+
+w::structure! { GetDocumentationPartsInput GET_DOCUMENTATION_PARTS_INPUT "GetDocumentationPartsRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 r#type: Option<DocumentationPartType> = w::m("type", DocumentationPartType::SCHEMA).at(w::QUERY, "type"),
+    2 name_query: Option<String> = w::m("nameQuery", &w::STRING).at(w::QUERY, "name"),
+    3 path: Option<String> = w::m("path", &w::STRING).at(w::QUERY, "path"),
+    4 position: Option<String> = w::m("position", &w::STRING).at(w::QUERY, "position"),
+    5 limit: Option<i32> = w::m("limit", &w::INTEGER).at(w::QUERY, "limit"),
+    6 location_status: Option<LocationStatusType> = w::m("locationStatus", LocationStatusType::SCHEMA).at(w::QUERY, "locationStatus"),
+} }
+
+w::structure! { GetDocumentationVersionInput GET_DOCUMENTATION_VERSION_INPUT "GetDocumentationVersionRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 documentation_version: String = w::m("documentationVersion", &w::STRING).at(w::URI, "doc_version").required(),
+} }
+
+w::structure! { GetDocumentationVersionsInput GET_DOCUMENTATION_VERSIONS_INPUT "GetDocumentationVersionsRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 position: Option<String> = w::m("position", &w::STRING).at(w::QUERY, "position"),
+    2 limit: Option<i32> = w::m("limit", &w::INTEGER).at(w::QUERY, "limit"),
+} }
+
 w::structure! { GetDomainNameInput GET_DOMAIN_NAME_INPUT "GetDomainNameRequest" {
     0 domain_name: String = w::m("domainName", &w::STRING).at(w::URI, "domain_name").required(),
     1 domain_name_id: Option<String> = w::m("domainNameId", &w::STRING).at(w::QUERY, "domainNameId"),
@@ -697,6 +802,13 @@ w::structure! { ImportApiKeysInput IMPORT_API_KEYS_INPUT "ImportApiKeysRequest" 
     2 fail_on_warnings: Option<bool> = w::m("failOnWarnings", &w::BOOLEAN).at(w::QUERY, "failonwarnings"),
 } }
 
+w::structure! { ImportDocumentationPartsInput IMPORT_DOCUMENTATION_PARTS_INPUT "ImportDocumentationPartsRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 mode: Option<PutMode> = w::m("mode", PutMode::SCHEMA).at(w::QUERY, "mode"),
+    2 fail_on_warnings: Option<bool> = w::m("failOnWarnings", &w::BOOLEAN).at(w::QUERY, "failonwarnings"),
+    3 body: w::Bytes = w::m("body", &w::BLOB).required().with(w::PAYLOAD),
+} }
+
 w::structure! { ImportRestApiInput IMPORT_REST_API_INPUT "ImportRestApiRequest" {
     0 fail_on_warnings: Option<bool> = w::m("failOnWarnings", &w::BOOLEAN).at(w::QUERY, "failonwarnings"),
     1 parameters: Option<w::BTreeMap<String, String>> = w::m("parameters", &MAP_OF_STRING_TO_STRING).at(w::QUERY, "parameters"),
@@ -711,7 +823,7 @@ w::structure! { Integration INTEGRATION "Integration" {
     4 connection_id: Option<String> = w::m("connectionId", &w::STRING),
     5 credentials: Option<String> = w::m("credentials", &w::STRING),
     6 request_parameters: Option<w::BTreeMap<String, String>> = w::m("requestParameters", &MAP_OF_STRING_TO_STRING),
-    7 request_templates: Option<w::BTreeMap<String, String>> = w::m("requestTemplates", &MAP_OF_STRING_TO_STRING),
+    7 request_templates: Option<w::BTreeMap<String, Option<String>>> = w::m("requestTemplates", &MAP_OF_STRING_TO_NULLABLE_STRING),
     8 passthrough_behavior: Option<String> = w::m("passthroughBehavior", &w::STRING),
     9 content_handling: Option<ContentHandlingStrategy> = w::m("contentHandling", ContentHandlingStrategy::SCHEMA),
     10 timeout_in_millis: Option<i32> = w::m("timeoutInMillis", &w::INTEGER),
@@ -727,7 +839,7 @@ w::structure! { IntegrationResponse INTEGRATION_RESPONSE "IntegrationResponse" {
     0 status_code: Option<String> = w::m("statusCode", &STATUS_CODE),
     1 selection_pattern: Option<String> = w::m("selectionPattern", &w::STRING),
     2 response_parameters: Option<w::BTreeMap<String, String>> = w::m("responseParameters", &MAP_OF_STRING_TO_STRING),
-    3 response_templates: Option<w::BTreeMap<String, String>> = w::m("responseTemplates", &MAP_OF_STRING_TO_STRING),
+    3 response_templates: Option<w::BTreeMap<String, Option<String>>> = w::m("responseTemplates", &MAP_OF_STRING_TO_NULLABLE_STRING),
     4 content_handling: Option<ContentHandlingStrategy> = w::m("contentHandling", ContentHandlingStrategy::SCHEMA),
 } }
 
@@ -807,6 +919,12 @@ static LIST_OF_BASE_PATH_MAPPING: w::Schema =
 static LIST_OF_DEPLOYMENT: w::Schema =
     w::Schema::list("ListOfDeployment", w::m("member", &DEPLOYMENT));
 
+static LIST_OF_DOCUMENTATION_PART: w::Schema =
+    w::Schema::list("ListOfDocumentationPart", w::m("member", &DOCUMENTATION_PART));
+
+static LIST_OF_DOCUMENTATION_VERSION: w::Schema =
+    w::Schema::list("ListOfDocumentationVersion", w::m("member", &DOCUMENTATION_VERSION));
+
 static LIST_OF_DOMAIN_NAME: w::Schema =
     w::Schema::list("ListOfDomainName", w::m("member", &DOMAIN_NAME));
 
@@ -857,6 +975,11 @@ static LIST_OF_USAGE_PLAN: w::Schema =
 static LIST_OF_USAGE_PLAN_KEY: w::Schema =
     w::Schema::list("ListOfUsagePlanKey", w::m("member", &USAGE_PLAN_KEY));
 
+w::open_enum! { LocationStatusType "LocationStatusType" {
+    Documented = "DOCUMENTED",
+    Undocumented = "UNDOCUMENTED",
+} }
+
 static MAP_OF_API_STAGE_THROTTLE_SETTINGS: w::Schema = w::Schema::map(
     "MapOfApiStageThrottleSettings",
     w::m("key", &w::STRING),
@@ -889,6 +1012,12 @@ static MAP_OF_STRING_TO_BOOLEAN: w::Schema =
 
 static MAP_OF_STRING_TO_LIST: w::Schema =
     w::Schema::map("MapOfStringToList", w::m("key", &w::STRING), w::m("value", &LIST_OF_STRING));
+
+static MAP_OF_STRING_TO_NULLABLE_STRING: w::Schema = w::Schema::map(
+    "MapOfStringToNullableString",
+    w::m("key", &w::STRING),
+    w::m("value", &w::STRING),
+);
 
 static MAP_OF_STRING_TO_STRING: w::Schema =
     w::Schema::map("MapOfStringToString", w::m("key", &w::STRING), w::m("value", &w::STRING));
@@ -1000,7 +1129,7 @@ w::structure! { PutIntegrationInput PUT_INTEGRATION_INPUT "PutIntegrationRequest
     7 connection_id: Option<String> = w::m("connectionId", &w::STRING),
     8 credentials: Option<String> = w::m("credentials", &w::STRING),
     9 request_parameters: Option<w::BTreeMap<String, String>> = w::m("requestParameters", &MAP_OF_STRING_TO_STRING),
-    10 request_templates: Option<w::BTreeMap<String, String>> = w::m("requestTemplates", &MAP_OF_STRING_TO_STRING),
+    10 request_templates: Option<w::BTreeMap<String, Option<String>>> = w::m("requestTemplates", &MAP_OF_STRING_TO_NULLABLE_STRING),
     11 passthrough_behavior: Option<String> = w::m("passthroughBehavior", &w::STRING),
     12 cache_namespace: Option<String> = w::m("cacheNamespace", &w::STRING),
     13 cache_key_parameters: Option<Vec<String>> = w::m("cacheKeyParameters", &LIST_OF_STRING),
@@ -1018,7 +1147,7 @@ w::structure! { PutIntegrationResponseInput PUT_INTEGRATION_RESPONSE_INPUT "PutI
     3 status_code: String = w::m("statusCode", &STATUS_CODE).at(w::URI, "status_code").required(),
     4 selection_pattern: Option<String> = w::m("selectionPattern", &w::STRING),
     5 response_parameters: Option<w::BTreeMap<String, String>> = w::m("responseParameters", &MAP_OF_STRING_TO_STRING),
-    6 response_templates: Option<w::BTreeMap<String, String>> = w::m("responseTemplates", &MAP_OF_STRING_TO_STRING),
+    6 response_templates: Option<w::BTreeMap<String, Option<String>>> = w::m("responseTemplates", &MAP_OF_STRING_TO_NULLABLE_STRING),
     7 content_handling: Option<ContentHandlingStrategy> = w::m("contentHandling", ContentHandlingStrategy::SCHEMA),
 } }
 
@@ -1299,6 +1428,18 @@ w::structure! { UpdateDeploymentInput UPDATE_DEPLOYMENT_INPUT "UpdateDeploymentR
     2 patch_operations: Option<Vec<PatchOperation>> = w::m("patchOperations", &LIST_OF_PATCH_OPERATION),
 } }
 
+w::structure! { UpdateDocumentationPartInput UPDATE_DOCUMENTATION_PART_INPUT "UpdateDocumentationPartRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 documentation_part_id: String = w::m("documentationPartId", &w::STRING).at(w::URI, "part_id").required(),
+    2 patch_operations: Option<Vec<PatchOperation>> = w::m("patchOperations", &LIST_OF_PATCH_OPERATION),
+} }
+
+w::structure! { UpdateDocumentationVersionInput UPDATE_DOCUMENTATION_VERSION_INPUT "UpdateDocumentationVersionRequest" {
+    0 rest_api_id: String = w::m("restApiId", &w::STRING).at(w::URI, "restapi_id").required(),
+    1 documentation_version: String = w::m("documentationVersion", &w::STRING).at(w::URI, "doc_version").required(),
+    2 patch_operations: Option<Vec<PatchOperation>> = w::m("patchOperations", &LIST_OF_PATCH_OPERATION),
+} }
+
 w::structure! { UpdateDomainNameInput UPDATE_DOMAIN_NAME_INPUT "UpdateDomainNameRequest" {
     0 domain_name: String = w::m("domainName", &w::STRING).at(w::URI, "domain_name").required(),
     1 domain_name_id: Option<String> = w::m("domainNameId", &w::STRING).at(w::QUERY, "domainNameId"),
@@ -1425,6 +1566,10 @@ pub type CreateBasePathMappingOutput = BasePathMapping;
 
 pub type CreateDeploymentOutput = Deployment;
 
+pub type CreateDocumentationPartOutput = DocumentationPart;
+
+pub type CreateDocumentationVersionOutput = DocumentationVersion;
+
 pub type CreateDomainNameOutput = DomainName;
 
 pub type CreateModelOutput = Model;
@@ -1448,6 +1593,10 @@ w::structure! { DeleteAuthorizerOutput DELETE_AUTHORIZER_OUTPUT "DeleteAuthorize
 w::structure! { DeleteBasePathMappingOutput DELETE_BASE_PATH_MAPPING_OUTPUT "DeleteBasePathMappingOutput" {} }
 
 w::structure! { DeleteDeploymentOutput DELETE_DEPLOYMENT_OUTPUT "DeleteDeploymentOutput" {} }
+
+w::structure! { DeleteDocumentationPartOutput DELETE_DOCUMENTATION_PART_OUTPUT "DeleteDocumentationPartOutput" {} }
+
+w::structure! { DeleteDocumentationVersionOutput DELETE_DOCUMENTATION_VERSION_OUTPUT "DeleteDocumentationVersionOutput" {} }
 
 w::structure! { DeleteDomainNameOutput DELETE_DOMAIN_NAME_OUTPUT "DeleteDomainNameOutput" {} }
 
@@ -1488,6 +1637,10 @@ pub type GetAuthorizerOutput = Authorizer;
 pub type GetBasePathMappingOutput = BasePathMapping;
 
 pub type GetDeploymentOutput = Deployment;
+
+pub type GetDocumentationPartOutput = DocumentationPart;
+
+pub type GetDocumentationVersionOutput = DocumentationVersion;
 
 pub type GetDomainNameOutput = DomainName;
 
@@ -1544,6 +1697,10 @@ pub type UpdateAuthorizerOutput = Authorizer;
 pub type UpdateBasePathMappingOutput = BasePathMapping;
 
 pub type UpdateDeploymentOutput = Deployment;
+
+pub type UpdateDocumentationPartOutput = DocumentationPart;
+
+pub type UpdateDocumentationVersionOutput = DocumentationVersion;
 
 pub type UpdateDomainNameOutput = DomainName;
 
@@ -1655,6 +1812,20 @@ w::operation! { CreateDeployment(CreateDeploymentInput) -> CreateDeploymentOutpu
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
+w::operation! { CreateDocumentationPart(CreateDocumentationPartInput) -> CreateDocumentationPartOutput = OP_CREATE_DOCUMENTATION_PART {
+    name: "CreateDocumentationPart", method: "POST", uri: "/restapis/{restapi_id}/documentation/parts", status: 201,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
+} }
+
+w::operation! { CreateDocumentationVersion(CreateDocumentationVersionInput) -> CreateDocumentationVersionOutput = OP_CREATE_DOCUMENTATION_VERSION {
+    name: "CreateDocumentationVersion", method: "POST", uri: "/restapis/{restapi_id}/documentation/versions", status: 201,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
+} }
+
 w::operation! { CreateDomainName(CreateDomainNameInput) -> CreateDomainNameOutput = OP_CREATE_DOMAIN_NAME {
     name: "CreateDomainName", method: "POST", uri: "/domainnames", status: 201,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -1737,6 +1908,20 @@ w::operation! { DeleteDeployment(DeleteDeploymentInput) -> DeleteDeploymentOutpu
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
+} }
+
+w::operation! { DeleteDocumentationPart(DeleteDocumentationPartInput) -> DeleteDocumentationPartOutput = OP_DELETE_DOCUMENTATION_PART {
+    name: "DeleteDocumentationPart", method: "DELETE", uri: "/restapis/{restapi_id}/documentation/parts/{part_id}", status: 202,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
+} }
+
+w::operation! { DeleteDocumentationVersion(DeleteDocumentationVersionInput) -> DeleteDocumentationVersionOutput = OP_DELETE_DOCUMENTATION_VERSION {
+    name: "DeleteDocumentationVersion", method: "DELETE", uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}", status: 202,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { DeleteDomainName(DeleteDomainNameInput) -> DeleteDomainNameOutput = OP_DELETE_DOMAIN_NAME {
@@ -1905,6 +2090,34 @@ w::operation! { GetDeployments(GetDeploymentsInput) -> GetDeploymentsOutput = OP
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
+} }
+
+w::operation! { GetDocumentationPart(GetDocumentationPartInput) -> GetDocumentationPartOutput = OP_GET_DOCUMENTATION_PART {
+    name: "GetDocumentationPart", method: "GET", uri: "/restapis/{restapi_id}/documentation/parts/{part_id}", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
+} }
+
+w::operation! { GetDocumentationParts(GetDocumentationPartsInput) -> GetDocumentationPartsOutput = OP_GET_DOCUMENTATION_PARTS {
+    name: "GetDocumentationParts", method: "GET", uri: "/restapis/{restapi_id}/documentation/parts", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
+} }
+
+w::operation! { GetDocumentationVersion(GetDocumentationVersionInput) -> GetDocumentationVersionOutput = OP_GET_DOCUMENTATION_VERSION {
+    name: "GetDocumentationVersion", method: "GET", uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
+} }
+
+w::operation! { GetDocumentationVersions(GetDocumentationVersionsInput) -> GetDocumentationVersionsOutput = OP_GET_DOCUMENTATION_VERSIONS {
+    name: "GetDocumentationVersions", method: "GET", uri: "/restapis/{restapi_id}/documentation/versions", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
 w::operation! { GetDomainName(GetDomainNameInput) -> GetDomainNameOutput = OP_GET_DOMAIN_NAME {
@@ -2089,6 +2302,13 @@ w::operation! { ImportApiKeys(ImportApiKeysInput) -> ImportApiKeysOutput = OP_IM
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
 } }
 
+w::operation! { ImportDocumentationParts(ImportDocumentationPartsInput) -> ImportDocumentationPartsOutput = OP_IMPORT_DOCUMENTATION_PARTS {
+    name: "ImportDocumentationParts", method: "PUT", uri: "/restapis/{restapi_id}/documentation/parts", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
+} }
+
 w::operation! { ImportRestApi(ImportRestApiInput) -> ImportRestApiOutput = OP_IMPORT_REST_API {
     name: "ImportRestApi", method: "POST", uri: "/restapis?mode=import", status: 201,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2201,6 +2421,20 @@ w::operation! { UpdateDeployment(UpdateDeploymentInput) -> UpdateDeploymentOutpu
     errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION, &ERR_SERVICE_UNAVAILABLE_EXCEPTION],
 } }
 
+w::operation! { UpdateDocumentationPart(UpdateDocumentationPartInput) -> UpdateDocumentationPartOutput = OP_UPDATE_DOCUMENTATION_PART {
+    name: "UpdateDocumentationPart", method: "PATCH", uri: "/restapis/{restapi_id}/documentation/parts/{part_id}", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
+} }
+
+w::operation! { UpdateDocumentationVersion(UpdateDocumentationVersionInput) -> UpdateDocumentationVersionOutput = OP_UPDATE_DOCUMENTATION_VERSION {
+    name: "UpdateDocumentationVersion", method: "PATCH", uri: "/restapis/{restapi_id}/documentation/versions/{doc_version}", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_BAD_REQUEST_EXCEPTION, &ERR_CONFLICT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NOT_FOUND_EXCEPTION, &ERR_UNAUTHORIZED_EXCEPTION, &ERR_TOO_MANY_REQUESTS_EXCEPTION],
+} }
+
 w::operation! { UpdateDomainName(UpdateDomainNameInput) -> UpdateDomainNameOutput = OP_UPDATE_DOMAIN_NAME {
     name: "UpdateDomainName", method: "PATCH", uri: "/domainnames/{domain_name}", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2308,6 +2542,8 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_CREATE_AUTHORIZER,
         &OP_CREATE_BASE_PATH_MAPPING,
         &OP_CREATE_DEPLOYMENT,
+        &OP_CREATE_DOCUMENTATION_PART,
+        &OP_CREATE_DOCUMENTATION_VERSION,
         &OP_CREATE_DOMAIN_NAME,
         &OP_CREATE_MODEL,
         &OP_CREATE_REQUEST_VALIDATOR,
@@ -2320,6 +2556,8 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_DELETE_AUTHORIZER,
         &OP_DELETE_BASE_PATH_MAPPING,
         &OP_DELETE_DEPLOYMENT,
+        &OP_DELETE_DOCUMENTATION_PART,
+        &OP_DELETE_DOCUMENTATION_VERSION,
         &OP_DELETE_DOMAIN_NAME,
         &OP_DELETE_GATEWAY_RESPONSE,
         &OP_DELETE_INTEGRATION,
@@ -2344,6 +2582,10 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_GET_BASE_PATH_MAPPINGS,
         &OP_GET_DEPLOYMENT,
         &OP_GET_DEPLOYMENTS,
+        &OP_GET_DOCUMENTATION_PART,
+        &OP_GET_DOCUMENTATION_PARTS,
+        &OP_GET_DOCUMENTATION_VERSION,
+        &OP_GET_DOCUMENTATION_VERSIONS,
         &OP_GET_DOMAIN_NAME,
         &OP_GET_DOMAIN_NAMES,
         &OP_GET_EXPORT,
@@ -2370,6 +2612,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_GET_USAGE_PLAN_KEYS,
         &OP_GET_USAGE_PLANS,
         &OP_IMPORT_API_KEYS,
+        &OP_IMPORT_DOCUMENTATION_PARTS,
         &OP_IMPORT_REST_API,
         &OP_PUT_GATEWAY_RESPONSE,
         &OP_PUT_INTEGRATION,
@@ -2386,6 +2629,8 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_UPDATE_AUTHORIZER,
         &OP_UPDATE_BASE_PATH_MAPPING,
         &OP_UPDATE_DEPLOYMENT,
+        &OP_UPDATE_DOCUMENTATION_PART,
+        &OP_UPDATE_DOCUMENTATION_VERSION,
         &OP_UPDATE_DOMAIN_NAME,
         &OP_UPDATE_GATEWAY_RESPONSE,
         &OP_UPDATE_INTEGRATION,
@@ -2414,21 +2659,9 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
 };
 
 static UNSERVED: &[w::OperationStub] = &[
-    w::stub("CreateDocumentationPart", "POST", "/restapis/{restapi_id}/documentation/parts"),
-    w::stub("CreateDocumentationVersion", "POST", "/restapis/{restapi_id}/documentation/versions"),
     w::stub("CreateDomainNameAccessAssociation", "POST", "/domainnameaccessassociations"),
     w::stub("CreateVpcLink", "POST", "/vpclinks"),
     w::stub("DeleteClientCertificate", "DELETE", "/clientcertificates/{clientcertificate_id}"),
-    w::stub(
-        "DeleteDocumentationPart",
-        "DELETE",
-        "/restapis/{restapi_id}/documentation/parts/{part_id}",
-    ),
-    w::stub(
-        "DeleteDocumentationVersion",
-        "DELETE",
-        "/restapis/{restapi_id}/documentation/versions/{doc_version}",
-    ),
     w::stub(
         "DeleteDomainNameAccessAssociation",
         "DELETE",
@@ -2438,14 +2671,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("GenerateClientCertificate", "POST", "/clientcertificates"),
     w::stub("GetClientCertificate", "GET", "/clientcertificates/{clientcertificate_id}"),
     w::stub("GetClientCertificates", "GET", "/clientcertificates"),
-    w::stub("GetDocumentationPart", "GET", "/restapis/{restapi_id}/documentation/parts/{part_id}"),
-    w::stub("GetDocumentationParts", "GET", "/restapis/{restapi_id}/documentation/parts"),
-    w::stub(
-        "GetDocumentationVersion",
-        "GET",
-        "/restapis/{restapi_id}/documentation/versions/{doc_version}",
-    ),
-    w::stub("GetDocumentationVersions", "GET", "/restapis/{restapi_id}/documentation/versions"),
     w::stub("GetDomainNameAccessAssociations", "GET", "/domainnameaccessassociations"),
     w::stub(
         "GetModelTemplate",
@@ -2457,18 +2682,7 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("GetSdkTypes", "GET", "/sdktypes"),
     w::stub("GetVpcLink", "GET", "/vpclinks/{vpclink_id}"),
     w::stub("GetVpcLinks", "GET", "/vpclinks"),
-    w::stub("ImportDocumentationParts", "PUT", "/restapis/{restapi_id}/documentation/parts"),
     w::stub("RejectDomainNameAccessAssociation", "POST", "/rejectdomainnameaccessassociations"),
     w::stub("UpdateClientCertificate", "PATCH", "/clientcertificates/{clientcertificate_id}"),
-    w::stub(
-        "UpdateDocumentationPart",
-        "PATCH",
-        "/restapis/{restapi_id}/documentation/parts/{part_id}",
-    ),
-    w::stub(
-        "UpdateDocumentationVersion",
-        "PATCH",
-        "/restapis/{restapi_id}/documentation/versions/{doc_version}",
-    ),
     w::stub("UpdateVpcLink", "PATCH", "/vpclinks/{vpclink_id}"),
 ];

@@ -7,9 +7,9 @@ use sereno_store::{Read, Scope, Txn, Write};
 
 use crate::errors;
 use crate::state::{
-    API_OWNERS, APIS, AUTHORIZERS, ApiDocument, DEPLOYMENTS, GATEWAY_RESPONSES, MODELS,
-    ModelRecord, OwnerRecord, RESOURCES, ResourceRecord, RestApiRecord, SNAPSHOTS, STAGES,
-    VALIDATORS,
+    API_OWNERS, APIS, AUTHORIZERS, ApiDocument, DEPLOYMENTS, DOCUMENTATION_PARTS,
+    DOCUMENTATION_VERSIONS, GATEWAY_RESPONSES, MODELS, ModelRecord, OwnerRecord, RESOURCES,
+    ResourceRecord, RestApiRecord, SNAPSHOTS, STAGES, VALIDATORS,
 };
 use crate::{ids, rules};
 
@@ -33,6 +33,7 @@ pub async fn read<R: Read + ?Sized>(
     let validators = VALIDATORS.list(scope, (api_id,)).read(read).await?;
     let authorizers = AUTHORIZERS.list(scope, (api_id,)).read(read).await?;
     let responses = GATEWAY_RESPONSES.list(scope, (api_id,)).read(read).await?;
+    let documentation = DOCUMENTATION_PARTS.list(scope, (api_id,)).read(read).await?;
     Ok(Some(ApiDocument {
         api,
         resources,
@@ -40,6 +41,7 @@ pub async fn read<R: Read + ?Sized>(
         validators: validators.into_iter().map(|(_, v)| v).collect(),
         authorizers: authorizers.into_iter().map(|(_, v)| v).collect(),
         gateway_responses: responses.into_iter().map(|(_, v)| v).collect(),
+        documentation: documentation.into_iter().map(|(_, v)| v).collect(),
     }))
 }
 
@@ -62,6 +64,9 @@ pub fn write<W: Write + ?Sized>(write: &mut W, scope: Scope, document: &ApiDocum
     for response in &document.gateway_responses {
         GATEWAY_RESPONSES.put(write, scope, &(api_id, response.kind.as_str()), response);
     }
+    for part in &document.documentation {
+        DOCUMENTATION_PARTS.put(write, scope, &(api_id, part.id.as_str()), part);
+    }
 }
 
 /// Removes what `before` has, so that [`write`] can put a new whole in its place.
@@ -81,6 +86,9 @@ pub fn erase<W: Write + ?Sized>(write: &mut W, scope: Scope, before: &ApiDocumen
     }
     for response in &before.gateway_responses {
         GATEWAY_RESPONSES.delete(write, scope, &(api_id, response.kind.as_str()));
+    }
+    for part in &before.documentation {
+        DOCUMENTATION_PARTS.delete(write, scope, &(api_id, part.id.as_str()));
     }
 }
 
@@ -107,6 +115,9 @@ pub async fn delete(ctx: &Ctx, txn: &mut Txn, api_id: &str) -> Result<()> {
     for (key, _) in DEPLOYMENTS.list(scope, (api_id,)).read(txn).await? {
         DEPLOYMENTS.delete(txn, scope, &key);
         SNAPSHOTS.delete(txn, scope, &key);
+    }
+    for (key, _) in DOCUMENTATION_VERSIONS.list(scope, (api_id,)).read(txn).await? {
+        DOCUMENTATION_VERSIONS.delete(txn, scope, &key);
     }
     APIS.delete(txn, scope, api_id);
     API_OWNERS.delete(txn, Scope::GLOBAL, api_id);
@@ -161,6 +172,9 @@ pub fn copy(ctx: &Ctx, mut document: ApiDocument, api: RestApiRecord) -> ApiDocu
     }
     for model in &mut document.models {
         model.id = ids::short(ctx);
+    }
+    for part in &mut document.documentation {
+        part.id = ids::short(ctx);
     }
     let follow = |id: &mut Option<String>| {
         if let Some(id) = id

@@ -79,6 +79,14 @@ pub fn usage_plan_key() -> Error {
     not_found("Invalid Usage Plan Key identifier specified")
 }
 
+pub fn documentation_part() -> Error {
+    not_found("Invalid Documentation part identifier specified")
+}
+
+pub fn documentation_version() -> Error {
+    not_found("Invalid Documentation version specified")
+}
+
 pub fn domain() -> Error {
     not_found("Invalid domain name identifier specified")
 }

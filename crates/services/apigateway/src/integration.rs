@@ -49,7 +49,7 @@ fn new(input: api::PutIntegrationInput) -> Result<IntegrationRecord> {
         credentials: input.credentials,
         has_request_parameters: input.request_parameters.is_some(),
         request_parameters: input.request_parameters.unwrap_or_default(),
-        request_templates: input.request_templates.unwrap_or_default(),
+        request_templates: shapes::texts(input.request_templates.unwrap_or_default()),
         passthrough_behavior: input
             .passthrough_behavior
             .unwrap_or_else(|| PASSTHROUGH[0].to_owned())
@@ -228,7 +228,7 @@ pub async fn put_response(
         has_parameters: input.response_parameters.is_some(),
         parameters: input.response_parameters.unwrap_or_default(),
         has_templates: input.response_templates.is_some(),
-        templates: input.response_templates.unwrap_or_default(),
+        templates: shapes::texts(input.response_templates.unwrap_or_default()),
         content_handling: input.content_handling.map(|c| c.to_string()),
     };
     transact!(ctx.store(), sereno_kernel::Error, |txn| {

@@ -10,8 +10,11 @@ mod api_key;
 mod authorizer;
 mod deployment;
 mod document;
+mod documentation;
+mod documentation_version;
 mod domain;
 mod errors;
+mod export;
 mod gateway_response;
 mod ids;
 mod import;
@@ -65,6 +68,7 @@ pub fn service() -> Service {
     let service = apis(service);
     let service = deployments(service);
     let service = policies(service);
+    let service = documentation(service);
     let service = domains(service);
     let service = resources::all().into_iter().fold(service, Service::resource);
     gateway(service)
@@ -148,6 +152,23 @@ fn deployments(service: Service) -> Service {
         UpdateStage => stage::update,
         DeleteStage => stage::delete,
         FlushStageCache => stage::flush_cache,
+    )
+}
+
+fn documentation(service: Service) -> Service {
+    serve!(service,
+        CreateDocumentationPart => documentation::create,
+        GetDocumentationPart => documentation::get,
+        GetDocumentationParts => documentation::list,
+        UpdateDocumentationPart => documentation::update,
+        DeleteDocumentationPart => documentation::delete,
+        ImportDocumentationParts => documentation::import,
+        CreateDocumentationVersion => documentation_version::create,
+        GetDocumentationVersion => documentation_version::get,
+        GetDocumentationVersions => documentation_version::list,
+        UpdateDocumentationVersion => documentation_version::update,
+        DeleteDocumentationVersion => documentation_version::delete,
+        GetExport => export::get,
     )
 }
 

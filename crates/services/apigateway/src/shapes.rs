@@ -23,6 +23,17 @@ fn filled<K: Ord, V>(map: BTreeMap<K, V>) -> Option<BTreeMap<K, V>> {
     Some(map).filter(|map| !map.is_empty())
 }
 
+/// Templates as they are kept: one that is null is empty.
+pub fn texts(templates: BTreeMap<String, Option<String>>) -> BTreeMap<String, String> {
+    templates.into_iter().map(|(kind, text)| (kind, text.unwrap_or_default())).collect()
+}
+
+/// Templates as they are shown: one that is empty is null.
+/// Recorded: `test_put_integration_response_templates`.
+fn templates(texts: BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
+    texts.into_iter().map(|(kind, text)| (kind, Some(text).filter(|t| !t.is_empty()))).collect()
+}
+
 pub fn rest_api(ctx: &Ctx, record: RestApiRecord) -> api::RestApi {
     let policy = record.policy.as_deref().map(|text| {
         let account: AccountId = ctx.account();
@@ -109,7 +120,7 @@ pub fn integration(record: IntegrationRecord) -> api::Integration {
         connection_id: record.connection_id,
         credentials: record.credentials,
         request_parameters: Some(record.request_parameters).filter(|_| parameters),
-        request_templates: filled(record.request_templates),
+        request_templates: filled(templates(record.request_templates)),
         passthrough_behavior: Some(record.passthrough_behavior),
         content_handling: record.content_handling.map(|text| text.as_str().into()),
         timeout_in_millis: Some(record.timeout_ms),
@@ -128,12 +139,12 @@ pub fn integration_response(
     record: IntegrationResponseRecord,
 ) -> api::IntegrationResponse {
     let parameters = record.has_parameters || !record.parameters.is_empty();
-    let templates = record.has_templates || !record.templates.is_empty();
+    let has_templates = record.has_templates || !record.templates.is_empty();
     api::IntegrationResponse {
         status_code: Some(status.to_owned()),
         selection_pattern: record.selection_pattern,
         response_parameters: Some(record.parameters).filter(|_| parameters),
-        response_templates: Some(record.templates).filter(|_| templates),
+        response_templates: Some(templates(record.templates)).filter(|_| has_templates),
         content_handling: record.content_handling.map(|text| text.as_str().into()),
     }
 }

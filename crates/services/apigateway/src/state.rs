@@ -147,6 +147,27 @@ record! {
         4 => validators: Vec<ValidatorRecord>,
         5 => authorizers: Vec<AuthorizerRecord>,
         6 => gateway_responses: Vec<GatewayResponseRecord>,
+        7 => documentation: Vec<DocumentationPartRecord>,
+    }
+
+    /// What is written about one part of an API. What a location does not name is empty.
+    pub struct DocumentationPartRecord {
+        1 => id: String,
+        2 => kind: String,
+        3 => path: Option<String>,
+        4 => method: Option<String>,
+        5 => status_code: Option<String>,
+        6 => name: Option<String>,
+        /// JSON, as it was given.
+        7 => properties: String,
+    }
+
+    /// All parts as they were at one time.
+    pub struct DocumentationVersionRecord {
+        1 => version: String,
+        2 => description: Option<String>,
+        3 => created: Timestamp,
+        4 => parts: Vec<DocumentationPartRecord>,
     }
 
     pub struct StageRecord {
@@ -281,6 +302,11 @@ pub const AUTHORIZERS: Table<(String, String), AuthorizerRecord> =
 /// By API and response type.
 pub const GATEWAY_RESPONSES: Table<(String, String), GatewayResponseRecord> =
     Table::new(SERVICE, "gateway-responses");
+pub const DOCUMENTATION_PARTS: Table<(String, String), DocumentationPartRecord> =
+    Table::new(SERVICE, "documentation-parts");
+/// By API and version.
+pub const DOCUMENTATION_VERSIONS: Table<(String, String), DocumentationVersionRecord> =
+    Table::new(SERVICE, "documentation-versions");
 pub const DEPLOYMENTS: Table<(String, String), DeploymentRecord> =
     Table::new(SERVICE, "deployments");
 /// What a deployment deployed.

@@ -228,7 +228,11 @@ fn change_stages(record: &mut UsagePlanRecord, patch: &Patch) -> Result<Option<P
         let before = record.stages.len();
         record.stages.retain(|s| s.api_id != api_id || s.stage != stage);
         if record.stages.len() == before {
-            return Err(invalid());
+            // Recorded: `test_usage_plan_crud`.
+            return Err(not_found(format!(
+                "Invalid API Stage {{api: {api_id}, stage: {stage}}} specified for usageplan {}",
+                record.id
+            )));
         }
         return Ok(None);
     }

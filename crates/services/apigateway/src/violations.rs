@@ -6,7 +6,21 @@
 use sereno_kernel::Error;
 use sereno_wire::{Location, OperationSchema, Violation, validation_message};
 
-const ORDERS: [&[&str]; 4] = [
+const ORDERS: [&[&str]; 5] = [
+    &[
+        "RESPONSE_BODY",
+        "RESPONSE",
+        "METHOD",
+        "MODEL",
+        "AUTHORIZER",
+        "RESPONSE_HEADER",
+        "RESOURCE",
+        "PATH_PARAMETER",
+        "REQUEST_BODY",
+        "QUERY_PARAMETER",
+        "API",
+        "REQUEST_HEADER",
+    ],
     &["add", "remove", "move", "test", "replace", "copy"],
     &["HTTP", "MOCK", "AWS_PROXY", "HTTP_PROXY", "AWS"],
     &["PRIVATE", "EDGE", "REGIONAL"],

@@ -103,6 +103,11 @@ impl Writer for CborWriter {
         self.in_structure.pop();
     }
 
+    fn null(&mut self, m: &'static Member) {
+        self.begin(m);
+        self.out.push(0xf6);
+    }
+
     fn string(&mut self, m: &'static Member, value: &str) {
         self.begin(m);
         self.text(value);

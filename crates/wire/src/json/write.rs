@@ -131,6 +131,11 @@ impl Writer for JsonWriter {
         self.close_frame(b'}');
     }
 
+    fn null(&mut self, m: &'static Member) {
+        self.begin(m);
+        self.out.extend_from_slice(b"null");
+    }
+
     fn string(&mut self, m: &'static Member, value: &str) {
         self.begin(m);
         quote(&mut self.out, value);

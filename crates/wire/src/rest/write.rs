@@ -249,6 +249,15 @@ impl Writer for RestWriter {
         }
     }
 
+    fn null(&mut self, m: &'static Member) {
+        // A header cannot be null: only documents carry one.
+        if self.depth > 0
+            && let Some(w) = self.inner()
+        {
+            w.null(m);
+        }
+    }
+
     fn string(&mut self, m: &'static Member, value: &str) {
         if let Some(w) = self.scalar(m, || value.to_owned()) {
             w.string(m, value);

@@ -180,6 +180,10 @@ impl Writer for XmlWriter {
         }
     }
 
+    fn null(&mut self, m: &'static Member) {
+        self.scalar(m, "");
+    }
+
     fn string(&mut self, m: &'static Member, value: &str) {
         self.scalar(m, value);
     }

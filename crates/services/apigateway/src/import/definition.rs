@@ -12,7 +12,7 @@ use crate::errors::bad_request;
 use crate::state::{
     ApiDocument, GatewayResponseRecord, ModelRecord, ResourceRecord, ValidatorRecord,
 };
-use crate::{document, ids, policy, rules};
+use crate::{document, documentation, ids, policy, rules};
 
 /// The path of an OpenAPI 3 server: its variable `basePath`, or what its URL has.
 /// Recorded: `test_import_rest_api_with_base_path_oas30`.
@@ -39,6 +39,8 @@ pub struct Definition {
     root: Value,
     base_path: BasePath,
     endpoint_type: Option<String>,
+    /// Its documentation parts are imported too.
+    documented: bool,
 }
 
 /// Models, wherever the two formats keep them.
@@ -56,7 +58,8 @@ impl Definition {
         if !swagger && !openapi {
             return Err(bad_request("Invalid OpenAPI input."));
         }
-        let mut definition = Definition { root, base_path: BasePath::Ignore, endpoint_type: None };
+        let mut definition =
+            Definition { root, base_path: BasePath::Ignore, endpoint_type: None, documented: true };
         for (name, value) in parameters {
             match (name.as_str(), value.as_str()) {
                 ("basepath", "ignore") => definition.base_path = BasePath::Ignore,
@@ -65,8 +68,7 @@ impl Definition {
                 ("endpointConfigurationTypes", "REGIONAL" | "EDGE" | "PRIVATE") => {
                     definition.endpoint_type = Some(value.clone());
                 }
-                // Documentation parts are not kept, so there is nothing to leave out.
-                ("ignore", _) => {}
+                ("ignore", "documentation") => definition.documented = false,
                 // Parts of the request's own address that the model gives as parameters too.
                 ("mode" | "failonwarnings", _) => {}
                 _ => {
@@ -85,6 +87,10 @@ impl Definition {
         self.apply_models(ctx, &mut base);
         self.apply_validators(ctx, &mut base);
         self.apply_gateway_responses(&mut base)?;
+        if self.documented {
+            let parts = documentation::read(ctx, &self.root)?;
+            documentation::merge(&mut base.documentation, parts);
+        }
         let schemes = Schemes::read(ctx, &self.root, &mut base)?;
         let methods = Methods::new(&self.root, &schemes, &base);
         let prefix = self.prefix();

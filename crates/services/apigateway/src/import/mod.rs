@@ -105,7 +105,7 @@ fn check_warnings(document: &ApiDocument, fail: Option<bool>) -> Result<()> {
     Ok(())
 }
 
-fn parse(body: &[u8]) -> Result<Value> {
+pub fn parse(body: &[u8]) -> Result<Value> {
     let malformed = || {
         // Recorded: `test_import_api_bad_file`.
         bad_request("Invalid OpenAPI input.")
@@ -135,6 +135,8 @@ fn texts(value: &Value, name: &str) -> BTreeMap<String, String> {
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        // A template that is null is there and empty.
+        Value::Null => String::new(),
         other => other.to_string(),
     }
 }
