@@ -35,6 +35,7 @@ mod provisioned;
 mod resource_policy;
 mod resources;
 mod resources_config;
+mod resources_events;
 mod rules;
 mod runtime_management;
 mod settings;
@@ -179,6 +180,8 @@ pub fn service() -> Service {
         .resource(resources::version())
         .resource(resources::alias())
         .resource(resources::permission())
+        .resource(resources_events::mapping())
+        .resource(resources_events::invoke_config())
         .resource(resources_config::url())
         .resource(resources_config::layer_version())
         .resource(resources_config::layer_permission())

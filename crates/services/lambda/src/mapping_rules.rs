@@ -81,8 +81,7 @@ impl<'a> Settings<'a> {
         settings!(
             input,
             "Topics" => is_filled(input.topics.as_deref()),
-            "Queues" => is_filled(input.queues.as_deref()),
-            "StartingPositionTimestamp" => input.starting_position_timestamp.is_some()
+            "Queues" => is_filled(input.queues.as_deref())
         )
     }
 
@@ -178,6 +177,9 @@ pub fn check_source(input: &api::CreateEventSourceMappingInput) -> Result<&str> 
         // Recorded: DynamoDB's streams know no times.
         Some(api::EventSourcePosition::AtTimestamp) => {
             Err(errors::unsupported_starting_position(arn))
+        }
+        Some(_) if input.starting_position_timestamp.is_some() => {
+            Err(errors::unsupported_mapping_parameter("StartingPositionTimestamp"))
         }
         Some(_) => Ok(arn),
     }
