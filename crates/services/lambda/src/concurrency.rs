@@ -2,16 +2,18 @@
 
 use sereno_api_lambda as api;
 use sereno_kernel::{Ctx, Error, Result};
-use sereno_store::{Read, transact};
+use sereno_store::{Read, Txn, transact};
 
 use crate::errors;
 use crate::names::{FunctionName, LATEST};
-use crate::state::{HEADS, NO_RESERVATION, head};
+use crate::state::{HEADS, NO_RESERVATION, RESERVED, ReservedRecord, head};
 
 /// AWS's default limit of an account and region.
 pub const ACCOUNT_CONCURRENCY: i64 = 1000;
 /// What must be left for functions without a reservation.
 pub const UNRESERVED_MIN: i64 = 100;
+
+const TOTAL: &str = "all";
 
 /// The sum of all reservations but that of `except`.
 pub async fn reserved<R: Read + ?Sized>(ctx: &Ctx, read: &R, except: &str) -> Result<i64> {
@@ -47,7 +49,21 @@ async fn set(ctx: &Ctx, name: &str, wanted: i64) -> Result<()> {
         }
         head.reserved_concurrency = wanted;
         HEADS.put(txn, ctx.scope(), name, &head);
+        sum_up(&ctx, txn).await?;
     })
+}
+
+/// Keeps the sum of all reservations, after one of them has changed.
+pub async fn sum_up(ctx: &Ctx, txn: &mut Txn) -> Result<()> {
+    let total = reserved(ctx, txn, "").await?;
+    RESERVED.put(txn, ctx.scope(), TOTAL, &ReservedRecord { total });
+    Ok(())
+}
+
+/// How many invocations of functions without a reservation may run at once.
+pub async fn unreserved(ctx: &Ctx) -> Result<i64> {
+    let sum = RESERVED.get(ctx.store(), ctx.scope(), TOTAL).await?.unwrap_or_default();
+    Ok(ACCOUNT_CONCURRENCY - sum.total)
 }
 
 pub async fn get(

@@ -12,7 +12,9 @@ use crate::state::{
     ALIASES, FUNCTIONS, FunctionRecord, HEADS, HeadRecord, NO_RESERVATION, POLICIES, PROVISIONED,
     URL_OWNERS, URLS, head, version_key,
 };
-use crate::{destination, errors, event_config, layer_use, rules, signing, state, tag, version};
+use crate::{
+    concurrency, destination, errors, event_config, layer_use, rules, signing, state, tag, version,
+};
 
 const MEMORY_MB: u32 = 128;
 const TIMEOUT_S: u32 = 3;
@@ -316,8 +318,11 @@ async fn delete_version(ctx: &Ctx, name: &str, number: &str) -> Result<()> {
 
 async fn delete_all(ctx: &Ctx, name: &str) -> Result<()> {
     transact!(ctx.store(), Error, |txn| {
-        head(ctx, txn, name).await?;
+        let reserved = head(ctx, txn, name).await?.reserved_concurrency;
         HEADS.delete(txn, ctx.scope(), name);
+        if reserved > 0 {
+            concurrency::sum_up(ctx, txn).await?;
+        }
         for (key, _) in FUNCTIONS.list(ctx.scope(), (name,)).read(txn).await? {
             FUNCTIONS.delete(txn, ctx.scope(), &key);
         }

@@ -18,11 +18,10 @@ use sereno_store::read_blob;
 use tokio::sync::mpsc;
 
 use crate::asynchronous::{self, EventRecord};
-use crate::concurrency::ACCOUNT_CONCURRENCY;
 use crate::log_sink::FunctionLog;
 use crate::names::{FunctionName, LATEST, Resolved, resolve};
-use crate::state::{CodeRecord, FunctionRecord, HEADS};
-use crate::{errors, lineage, rules};
+use crate::state::{CodeRecord, FunctionRecord, HEADS, NO_RESERVATION};
+use crate::{concurrency, errors, lineage, rules};
 
 /// Recorded: test_lambda.py::test_large_payloads; the quotas page for events.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
@@ -175,6 +174,10 @@ pub async fn try_run(
     if lineage::is_loop(&invocation.trace_id, ctx, &head) {
         return Err(errors::recursive_invocation());
     }
+    let account_unreserved = match head.reserved_concurrency {
+        NO_RESERVATION => u32::try_from(concurrency::unreserved(ctx).await?).ok(),
+        _ => None,
+    };
     let id = function_id(ctx, function);
     let request = InvokeRequest {
         request_id: invocation.request_id,
@@ -187,7 +190,7 @@ pub async fn try_run(
         stream: invocation.stream,
         limits: ConcurrencyLimits {
             function: u32::try_from(head.reserved_concurrency).ok(),
-            account_unreserved: u32::try_from(ACCOUNT_CONCURRENCY).ok(),
+            account_unreserved,
         },
     };
     let reply = ctx.sandbox()?.invoke(id, request, spec_source(ctx, function)).await;

@@ -159,6 +159,13 @@ impl FunctionRecord {
 }
 
 record! {
+    pub struct ReservedRecord {
+        /// The sum of all functions' reservations.
+        1 => total: i64,
+    }
+}
+
+record! {
     pub struct CodeSigningRecord {
         1 => id: String,
         2 => description: Option<String>,
@@ -228,6 +235,8 @@ pub const ALIASES: Table<(String, String), AliasRecord> = Table::new("lambda", "
 /// (function, qualifier; empty: none)
 pub const POLICIES: Table<(String, String), PolicyRecord> = Table::new("lambda", "policies");
 
+/// One record, so that an invocation need not add up all functions' reservations.
+pub const RESERVED: Table<String, ReservedRecord> = Table::new("lambda", "reserved");
 pub const CODE_SIGNING_CONFIGS: Table<String, CodeSigningRecord> =
     Table::new("lambda", "code-signing-configs");
 /// (function, version or alias)
@@ -266,4 +275,25 @@ pub async fn version<R: Read + ?Sized>(
     let found = FUNCTIONS.get(read, ctx.scope(), &(name, version_key(version).as_str())).await?;
     let qualifier = (version != LATEST).then_some(version);
     found.ok_or_else(|| errors::function_not_found(ctx, name, qualifier))
+}
+
+#[cfg(test)]
+mod tests {
+    use sereno_store::Record as _;
+    use sereno_testkit::TestCloud;
+
+    use super::*;
+
+    #[test]
+    fn environments_are_not_readable_in_the_store() {
+        let ctx = TestCloud::builder().server_key([7; 32]).build().ctx();
+        let variables = BTreeMap::from([("SECRET".to_owned(), "correct horse".to_owned())]);
+        let mut record = FunctionRecord::default();
+        record.set_environment(&ctx, &variables);
+        let stored = String::from_utf8_lossy(&record.to_bytes()).into_owned();
+        assert!(!stored.contains("SECRET") && !stored.contains("horse"));
+        assert_eq!(record.environment(&ctx), Some(variables));
+        let stranger = TestCloud::builder().server_key([8; 32]).build().ctx();
+        assert_eq!(record.environment(&stranger), None);
+    }
 }
