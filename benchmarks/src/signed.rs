@@ -41,7 +41,7 @@ pub fn request(
     let claim = Claim {
         access_key_id: "test".to_owned(),
         scope: scope.clone(),
-        signed_headers,
+        signed_headers: signed_headers.join(";"),
         signature: String::new(),
         time,
         session_token: None,
@@ -58,7 +58,7 @@ pub fn request(
         "authorization: {} Credential=test/{scope}, SignedHeaders={}, Signature={signature}\r\n\
          content-length: {}\r\n\r\n",
         sigv4::ALGORITHM,
-        claim.signed_headers.join(";"),
+        claim.signed_headers,
         body.len()
     ));
     let mut bytes = text.into_bytes();

@@ -7,12 +7,11 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Lowercase hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
+    let mut text = Vec::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        text.push(char::from(HEX[usize::from(byte >> 4)]));
-        text.push(char::from(HEX[usize::from(byte & 0xf)]));
+        text.extend([HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 0xf)]]);
     }
-    text
+    String::from_utf8(text).expect("hexadecimal digits are ASCII")
 }
 
 /// Reads hexadecimal of either case; `None` on an odd length or another digit.

@@ -1,5 +1,6 @@
 //! What can be read off a request before anything is known of its service.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -32,7 +33,7 @@ pub fn origin(request: &HttpRequest, authority: Option<&str>, peer: SocketAddr) 
         _ => host,
     };
     Origin {
-        endpoint: format!("{}://{host}", if secure { "https" } else { "http" }),
+        endpoint: [if secure { "https://" } else { "http://" }, host].concat(),
         host: bare.to_ascii_lowercase(),
         source_ip: peer.to_string(),
         user_agent: request.header("user-agent").unwrap_or_default().to_owned(),
@@ -44,14 +45,15 @@ pub fn origin(request: &HttpRequest, authority: Option<&str>, peer: SocketAddr) 
 }
 
 /// The service in the credential scope of a header or a presigned URL.
-pub fn scope_service(request: &HttpRequest) -> Option<String> {
+pub fn scope_service(request: &HttpRequest) -> Option<Cow<'_, str>> {
     if let Some(header) = request.header("authorization") {
-        let credential = header.split("Credential=").nth(1)?.split(',').next()?;
-        return credential.rsplit('/').nth(1).map(str::to_owned);
+        let mut parts = header.split([' ', ',']);
+        let credential = parts.find_map(|part| part.strip_prefix("Credential="))?;
+        return credential.rsplit('/').nth(1).map(Cow::Borrowed);
     }
     let mut pairs = request.query.split('&').filter_map(|pair| pair.split_once('='));
     let (_, credential) = pairs.find(|(name, _)| *name == "X-Amz-Credential")?;
-    percent_decode(credential)?.rsplit('/').nth(1).map(str::to_owned)
+    percent_decode(credential)?.rsplit('/').nth(1).map(|service| Cow::Owned(service.to_owned()))
 }
 
 pub fn is_form(request: &HttpRequest) -> bool {

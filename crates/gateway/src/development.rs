@@ -12,6 +12,11 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 /// Years have four digits in all of AWS's formats.
 const NOW_MAX: Timestamp = Timestamp::from_secs(253_402_300_799);
 
+/// Whether a path may be one of this module's.
+pub fn concerns(path: &str) -> bool {
+    path.starts_with("/_") || path.starts_with("/moto-api/")
+}
+
 /// Answers the paths of this module; `None` for all others.
 pub async fn answer(
     cloud: &Arc<Cloud>,
@@ -19,9 +24,6 @@ pub async fn answer(
     request: &mut HttpRequest,
 ) -> Option<HttpResponse> {
     let path = request.path.as_str();
-    if !path.starts_with("/_") && !path.starts_with("/moto-api/") {
-        return None;
-    }
     let get = request.method == "GET" || request.method == "HEAD";
     match path {
         "/_localstack/health" | "/_sereno/health" if get => {

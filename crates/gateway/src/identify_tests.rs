@@ -46,7 +46,7 @@ fn sign(request: &mut HttpRequest, service: &str, hash: &str, without: &[&str]) 
     let mut claim = Claim {
         access_key_id: "test".to_owned(),
         scope,
-        signed_headers: names,
+        signed_headers: names.join(";"),
         signature: String::new(),
         time: Timestamp::parse_basic(NOW).unwrap(),
         session_token: None,
@@ -57,9 +57,7 @@ fn sign(request: &mut HttpRequest, service: &str, hash: &str, without: &[&str]) 
     claim.signature = sigv4::signature(&key, &claim, request, hash, encoding);
     let header = format!(
         "AWS4-HMAC-SHA256 Credential=test/{}, SignedHeaders={}, Signature={}",
-        claim.scope,
-        claim.signed_headers.join(";"),
-        claim.signature
+        claim.scope, claim.signed_headers, claim.signature
     );
     request.headers.insert("authorization", HeaderValue::from_str(&header).unwrap());
 }

@@ -91,14 +91,18 @@ impl Gateway {
         authority: Option<&str>,
         peer: SocketAddr,
     ) -> HttpResponse {
-        let controls = development::answer(&self.cloud, self.development, &mut request);
-        if let Some(answer) = controls.await {
-            return answer;
+        // What few requests do is boxed, so that the others need not carry room for it.
+        if development::concerns(&request.path) {
+            let controls = development::answer(&self.cloud, self.development, &mut request);
+            if let Some(answer) = Box::pin(controls).await {
+                return answer;
+            }
         }
         let origin = Arc::new(arrival::origin(&request, authority, peer));
         let mut planes = self.cloud.services().iter().filter_map(Service::plane);
         if let Some(plane) = planes.find(|plane| plane.owns(&origin.host, &request.path)) {
-            let (ctx, request) = self.data_plane_ctx(plane.signing_name(), request, origin).await;
+            let verified = self.data_plane_ctx(plane.signing_name(), request, origin);
+            let (ctx, request) = Box::pin(verified).await;
             return plane.serve(ctx, request).await;
         }
         self.call(request, origin).await
@@ -130,7 +134,8 @@ impl Gateway {
     async fn call(&self, mut request: HttpRequest, origin: Arc<Origin>) -> HttpResponse {
         let scope = arrival::scope_service(&request);
         let mut named = self.directory.name(&request, &origin.host, scope.as_deref());
-        if scope.is_none() && arrival::is_form(&request) {
+        let is_signed = scope.is_some();
+        if !is_signed && arrival::is_form(&request) {
             // An unsigned form names its service in the body only.
             let Ok(body) = arrival::collect(&mut request, arrival::UNSIGNED_BYTES_MAX).await else {
                 return answer::too_large();
@@ -191,8 +196,7 @@ impl Gateway {
         }
         let signed_path = request.path.clone();
         arrival::address_bucket(&mut request, bucket.as_deref());
-        let route = sereno_wire::route(schema, protocol, &request)
-            .map_err(answer::route_error)?;
+        let route = sereno_wire::route(schema, protocol, &request).map_err(answer::route_error)?;
         let Some(operation) = route.operation() else {
             return Err(answer::unserved(schema, route.target.name()));
         };
@@ -215,7 +219,7 @@ impl Gateway {
 
         let (home, home_region) = self.cloud.home();
         let account = caller.account().unwrap_or(home);
-        *ctx = ctx.as_caller(caller).in_account(account).in_region(region.unwrap_or(home_region));
+        ctx.identify(caller, account, region.unwrap_or(home_region));
         let Some(operable) = service.operation(operation.name) else {
             return Err(answer::unserved(schema, operation.name));
         };

@@ -14,7 +14,7 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::AbortHandle;
 
 /// What a client may cost the server.
@@ -55,10 +55,17 @@ pub struct Pulse {
     blocked: AtomicBool,
     blocked_since_s: AtomicU32,
     task: OnceLock<AbortHandle>,
+    /// One for each connection: a single one would be a lock that all of them take at every step.
+    stop: Notify,
     _counted: OwnedSemaphorePermit,
 }
 
 impl Pulse {
+    /// Resolves when the server stops.
+    pub async fn stopped(&self) {
+        self.stop.notified().await;
+    }
+
     fn now_s(&self) -> u32 {
         self.clock.load(Relaxed)
     }
@@ -149,6 +156,7 @@ impl Patience {
             blocked: AtomicBool::new(false),
             blocked_since_s: AtomicU32::new(0),
             task: OnceLock::new(),
+            stop: Notify::new(),
             _counted: counted,
         });
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
@@ -169,6 +177,12 @@ impl Patience {
             self.clock.fetch_add(1, Relaxed);
             self.look();
         }
+    }
+
+    /// Tells every connection that the server stops.
+    pub fn stop(&self) {
+        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.iter().filter_map(Weak::upgrade).for_each(|pulse| pulse.stop.notify_one());
     }
 
     fn look(&self) {

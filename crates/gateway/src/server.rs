@@ -38,9 +38,8 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: watch
                 let pulse = patience.connection(counted);
                 let felt = Arc::clone(&pulse);
                 let (gateway, alive) = (Arc::clone(&gateway), Arc::clone(&connections));
-                let stop = stop.clone();
                 let task = tokio::spawn(async move {
-                    connection(gateway, stream, peer, felt, stop).await;
+                    connection(gateway, stream, peer, felt).await;
                     drop(alive);
                 });
                 Patience::watch(&pulse, task.abort_handle());
@@ -52,6 +51,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: watch
         }
     }
     drop(listener);
+    patience.stop();
     let drained = async {
         while Arc::strong_count(&connections) > 1 {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -71,20 +71,15 @@ fn refuse(stream: &TcpStream) {
     drop(stream.try_write(FULL));
 }
 
-async fn connection(
-    gateway: Arc<Gateway>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    pulse: Arc<Pulse>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn connection(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr, pulse: Arc<Pulse>) {
     // Header and body leave in one write; waiting for more to send would only add 40 ms.
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let felt = Felt { socket: TokioIo::new(stream), pulse: Arc::clone(&pulse) };
+    let own = Arc::clone(&pulse);
     let service = service_fn(move |request| {
-        let (gateway, pulse) = (Arc::clone(&gateway), Arc::clone(&pulse));
+        let (gateway, pulse) = (Arc::clone(&gateway), Arc::clone(&own));
         async move { Ok::<_, Infallible>(gateway.handle(request, peer, pulse).await) }
     });
     // Without a timer: `patience` keeps the time.
@@ -92,9 +87,10 @@ async fn connection(
         http1::Builder::new().half_close(true).serve_connection(felt, service).with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
+        biased;
         // An error here is the client's: gone, or not speaking HTTP.
         _ = connection.as_mut() => return,
-        _ = stop.wait_for(|stop| *stop) => {}
+        () = pulse.stopped() => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;

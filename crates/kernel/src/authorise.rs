@@ -17,23 +17,49 @@ use crate::{Access, Caller, Ctx, Error, IdentityPolicies, Kind, Need, Result, Se
 
 /// Judges every need of an access; the first one that is not allowed is the answer.
 pub(crate) async fn check(ctx: &Ctx, service: &Service, access: &Access) -> Result<()> {
+    check_guarded(ctx, service, access, None).await
+}
+
+/// Whether the owner's root asks for a resource that has no policy of its own.
+pub(crate) fn is_plain(ctx: &Ctx, guard: &ResourceGuard) -> bool {
+    let Caller::Root { account } = ctx.caller() else { return false };
+    guard.policy.is_none() && guard.rule != ResourceRule::Trust && guard.owner == Some(*account)
+}
+
+/// The same with the guard of the resources that the access names, if it is known.
+pub(crate) async fn check_guarded(
+    ctx: &Ctx,
+    service: &Service,
+    access: &Access,
+    known: Option<&ResourceGuard>,
+) -> Result<()> {
     match access.mode {
-        Mode::Public => return Ok(()),
+        Mode::Public => Ok(()),
         Mode::Authenticated if *ctx.caller() == Caller::Anonymous => {
-            return Err(missing_token(service.schema));
+            Err(missing_token(service.schema))
         }
-        Mode::Authenticated => return Ok(()),
+        Mode::Authenticated => Ok(()),
         // Nothing was asked, so nothing can be allowed: `access.rs` has forgotten to say what it needs.
         Mode::Policies if access.needs.is_empty() => {
-            return Err(Error::internal(
-                "an operation says neither what it needs nor who may call it",
-            ));
+            Err(Error::internal("an operation says neither what it needs nor who may call it"))
         }
-        Mode::Policies => {}
+        // Boxed: the state of a judgement is large, and carried by every request if it is part of the request's own.
+        Mode::Policies => Box::pin(judge_all(ctx, service, access, known)).await,
     }
+}
+
+async fn judge_all(
+    ctx: &Ctx,
+    service: &Service,
+    access: &Access,
+    known: Option<&ResourceGuard>,
+) -> Result<()> {
     let mut identity = None;
     for need in &access.needs {
-        let guard = guard(ctx, service, need).await?;
+        let guard = match known {
+            Some(guard) => guard.clone(),
+            None => guard(ctx, service, need).await?,
+        };
         // The owner of an account may do everything that no resource policy denies.
         if guard.policy.is_none() && is_owner(ctx, need, &guard) {
             continue;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
@@ -244,11 +244,11 @@ impl Cloud {
         input: Box<dyn DynShape>,
     ) -> Result<Box<dyn DynShape>> {
         let started = Instant::now();
-        let outcome = contain_panics(async {
+        let outcome = contain_panics(pin!(async {
             let access = operation.access(ctx, input.as_ref());
             authorise::check(ctx, service, &access).await?;
             operation.run(ctx.clone(), input).await
-        })
+        }))
         .await;
         let name = operation.schema().name;
         if let Err(error) = &outcome
@@ -276,24 +276,25 @@ impl Cloud {
             request_id: ctx.request_id(),
             account: ctx.account(),
             region: ctx.region(),
-            caller: ctx.caller().clone(),
+            caller: ctx.caller(),
             service: service.schema.name,
             operation,
-            source_ip: ctx.origin().source_ip.clone(),
-            user_agent: ctx.origin().user_agent.clone(),
-            error_code: outcome.as_ref().err().map(|error| error.code().to_owned()),
+            source_ip: &ctx.origin().source_ip,
+            user_agent: &ctx.origin().user_agent,
+            error_code: outcome.as_ref().err().map(Error::code),
             duration_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         };
         for sink in &self.audit {
-            sink.record(event.clone());
+            sink.record(&event);
         }
     }
 }
 
 /// A handler that panics costs its own request an internal error, not the connection; a task its own try.
-pub(crate) async fn contain_panics<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut future = pin!(future);
-    poll_fn(move |context| {
+pub(crate) async fn contain_panics<T>(
+    mut future: Pin<&mut impl Future<Output = Result<T>>>,
+) -> Result<T> {
+    poll_fn(|context| {
         catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))).unwrap_or_else(|panic| {
             let what = panic
                 .downcast_ref::<&str>()

@@ -9,7 +9,8 @@ use sereno_wire::{DecodeError, Operation};
 
 use crate::caller::ServicePrincipal;
 use crate::{
-    Access, Caller, Cloud, Credentials, Error, HttpClient, Identities, Result, Sandbox, authorise,
+    Access, Caller, Cloud, Credentials, Error, HttpClient, Identities, ResourceGuard, Result,
+    Sandbox, authorise,
 };
 
 /// How deep services may call each other for one request: a loop of calls must end with an error.
@@ -226,6 +227,21 @@ impl Ctx {
         news(self.clone(), arn.to_owned()).await
     }
 
+    /// The same for one resource whose guard is at hand. What `access` says is not asked for where the resource's owner
+    /// asks and no policy has a say.
+    pub async fn authorise_guarded(
+        &self,
+        service: &str,
+        guard: ResourceGuard,
+        access: impl FnOnce() -> Access,
+    ) -> Result<()> {
+        if authorise::is_plain(self, &guard) {
+            return Ok(());
+        }
+        let found = self.cloud.service(service).ok_or_else(|| not_served(service, "*"))?;
+        authorise::check_guarded(self, found, &access(), Some(&guard)).await
+    }
+
     fn deeper(&self) -> Result<Ctx> {
         if self.depth >= CALL_DEPTH_MAX {
             return Err(Error::internal("services call each other in a loop"));
@@ -234,6 +250,11 @@ impl Ctx {
         ctx.request_id = self.cloud.new_request_id();
         ctx.depth += 1;
         Ok(ctx)
+    }
+
+    /// Says who asks, and where, once it is known.
+    pub fn identify(&mut self, caller: Caller, account: AccountId, region: Region) {
+        (self.caller, self.account, self.region) = (caller, account, region);
     }
 
     /// The same request in the name of another caller, in that caller's account.

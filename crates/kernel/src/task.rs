@@ -389,7 +389,8 @@ impl Runner {
     ) -> Result<(), StoreError> {
         // A panic is an error like any other: the task is tried again, and its place here becomes free.
         let (ctx, of) = (self.ctx(&record), task(&record));
-        let mut work = pin!(contain_panics(async { (kind.run)(ctx, of).await }));
+        let run = pin!(async { (kind.run)(ctx, of).await });
+        let mut work = pin!(contain_panics(run));
         let outcome = loop {
             let renew = self.cloud.clock().now().plus(kind.lease / 2);
             tokio::select! {

@@ -191,7 +191,7 @@ impl Client {
         let claim = Claim {
             access_key_id: self.access_key_id.clone(),
             scope: scope.clone(),
-            signed_headers,
+            signed_headers: signed_headers.join(";"),
             signature: String::new(),
             time,
             session_token: None,
@@ -204,7 +204,7 @@ impl Client {
             "{} Credential={}/{scope}, SignedHeaders={}, Signature={signature}",
             sigv4::ALGORITHM,
             self.access_key_id,
-            claim.signed_headers.join(";")
+            claim.signed_headers
         );
         let value = HeaderValue::from_str(&header).map_err(|error| local(&error.to_string()))?;
         request.headers.insert(HeaderName::from_static("authorization"), value);

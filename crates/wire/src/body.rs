@@ -35,9 +35,17 @@ impl HttpRequest {
         }
     }
 
-    /// A header's value where it is text.
+    /// A header's value where it is text. A request has a dozen headers: to look through them costs less than to hash
+    /// the name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|v| v.to_str().ok())
+        self.header_values(name).next()?.to_str().ok()
+    }
+
+    /// All values of a header, in order.
+    pub fn header_values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a HeaderValue> {
+        let named =
+            self.headers.iter().filter(move |(own, _)| own.as_str().eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value)
     }
 }
 
@@ -85,7 +93,7 @@ pub type Trailers = Arc<Mutex<HeaderMap>>;
 pub struct Stream {
     pieces: Pieces,
     len: Option<u64>,
-    trailers: Trailers,
+    trailers: Option<Trailers>,
 }
 
 #[derive(Clone)]
@@ -100,13 +108,21 @@ impl Body {
     }
 
     pub fn stream(pieces: impl ByteStream + 'static, len: Option<u64>) -> Self {
-        Self::stream_with_trailers(pieces, len, Trailers::default())
+        Self::of_pieces(pieces, len, None)
     }
 
     pub fn stream_with_trailers(
         pieces: impl ByteStream + 'static,
         len: Option<u64>,
         trailers: Trailers,
+    ) -> Self {
+        Self::of_pieces(pieces, len, Some(trailers))
+    }
+
+    fn of_pieces(
+        pieces: impl ByteStream + 'static,
+        len: Option<u64>,
+        trailers: Option<Trailers>,
     ) -> Self {
         let pieces: Pin<Box<dyn ByteStream>> = Box::pin(pieces);
         Body::Stream(Stream { pieces: Arc::new(Mutex::new(Some(pieces))), len, trailers })
@@ -127,7 +143,7 @@ impl Body {
     /// A trailer; complete once the body was read to its end.
     pub fn trailer(&self, name: &str) -> Option<String> {
         let Body::Stream(stream) = self else { return None };
-        let trailers = stream.trailers.lock().unwrap_or_else(PoisonError::into_inner);
+        let trailers = stream.trailers.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         trailers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
     }
 

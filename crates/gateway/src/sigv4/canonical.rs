@@ -15,18 +15,21 @@ pub fn canonical_request(
     let mut text = String::with_capacity(512 + request.query.len());
     text.push_str(request.method.as_str());
     text.push('\n');
-    text.push_str(&canonical_path(&request.path, encoding));
+    match request.path.as_str() {
+        "" | "/" => text.push('/'),
+        path => text.push_str(&canonical_path(path, encoding)),
+    }
     text.push('\n');
     text.push_str(&canonical_query(&request.query));
     text.push('\n');
-    for name in &claim.signed_headers {
+    for name in claim.signed_headers.split(';') {
         text.push_str(name);
         text.push(':');
-        text.push_str(&signed_header_values(request, name));
+        push_header_values(request, name, &mut text);
         text.push('\n');
     }
     text.push('\n');
-    text.push_str(&claim.signed_headers.join(";"));
+    text.push_str(&claim.signed_headers);
     text.push('\n');
     text.push_str(payload_hash);
     text
@@ -94,7 +97,12 @@ fn canonical_query(query: &str) -> String {
 /// All values of a header, trimmed, runs of spaces made one, joined by commas.
 pub fn signed_header_values(request: &HttpRequest, name: &str) -> String {
     let mut joined = String::new();
-    for (index, value) in request.headers.get_all(name).iter().enumerate() {
+    push_header_values(request, name, &mut joined);
+    joined
+}
+
+fn push_header_values(request: &HttpRequest, name: &str, joined: &mut String) {
+    for (index, value) in request.header_values(name).enumerate() {
         if index > 0 {
             joined.push(',');
         }
@@ -106,7 +114,6 @@ pub fn signed_header_values(request: &HttpRequest, name: &str) -> String {
             joined.push_str(word.trim_matches('\t'));
         }
     }
-    joined
 }
 
 #[cfg(test)]

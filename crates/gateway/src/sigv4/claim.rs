@@ -20,9 +20,21 @@ pub struct Scope {
     pub service: String,
 }
 
+impl Scope {
+    pub fn push_to(&self, text: &mut String) {
+        for part in [&self.date, &self.region, &self.service] {
+            text.push_str(part);
+            text.push('/');
+        }
+        text.push_str("aws4_request");
+    }
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/aws4_request", self.date, self.region, self.service)
+        let mut text = String::new();
+        self.push_to(&mut text);
+        f.write_str(&text)
     }
 }
 
@@ -41,7 +53,8 @@ pub enum Placement {
 pub struct Claim {
     pub access_key_id: String,
     pub scope: Scope,
-    pub signed_headers: Vec<String>,
+    /// Names in lower case, with semicolons between: `host;x-amz-date`.
+    pub signed_headers: String,
     pub signature: String,
     pub time: Timestamp,
     pub session_token: Option<String>,
@@ -61,7 +74,7 @@ pub enum ClaimError {
 impl Claim {
     /// Whether a header, named in lower case, is among the signed ones.
     pub fn signs(&self, header: &str) -> bool {
-        self.signed_headers.iter().any(|name| name == header)
+        self.signed_headers.split(';').any(|name| name == header)
     }
 
     /// Reads the Authorization header or the X-Amz-* query parameters.
@@ -121,7 +134,7 @@ impl Claim {
         Ok(Claim {
             access_key_id,
             scope,
-            signed_headers: signed_headers.split(';').map(str::to_ascii_lowercase).collect(),
+            signed_headers: signed_headers.to_ascii_lowercase(),
             signature: signature.to_owned(),
             time,
             session_token: request.header("x-amz-security-token").map(str::to_owned),
@@ -167,10 +180,7 @@ impl Claim {
         Ok(Claim {
             access_key_id,
             scope,
-            signed_headers: need("X-Amz-SignedHeaders")?
-                .split(';')
-                .map(str::to_ascii_lowercase)
-                .collect(),
+            signed_headers: need("X-Amz-SignedHeaders")?.to_ascii_lowercase(),
             signature: need("X-Amz-Signature")?,
             time,
             session_token: find("X-Amz-Security-Token"),

@@ -27,8 +27,15 @@ pub enum PathEncoding {
 
 /// The text that is signed: algorithm, time, scope and the canonical request's hash.
 pub fn string_to_sign(claim: &Claim, canonical_request: &str) -> String {
-    let hash = sereno_base::hex(&Sha256::digest(canonical_request.as_bytes()));
-    format!("{ALGORITHM}\n{}\n{}\n{hash}", claim.time.basic(), claim.scope)
+    let mut text = String::with_capacity(192);
+    text.push_str(ALGORITHM);
+    text.push('\n');
+    text.push_str(&claim.time.basic());
+    text.push('\n');
+    claim.scope.push_to(&mut text);
+    text.push('\n');
+    text.push_str(&sereno_base::hex(&Sha256::digest(canonical_request.as_bytes())));
+    text
 }
 
 /// The signature that the request must carry, were it signed with this key over a body of this hash.

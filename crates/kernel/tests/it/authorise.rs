@@ -137,3 +137,27 @@ async fn modes() {
     let two = cloud(|| thing().and("sts:Other", "arn:aws:sts::111122223333:thing"), None);
     assert_eq!(call(&two, root()).await, Err(Kind::Denied));
 }
+
+#[tokio::test]
+async fn a_guard_at_hand_counts_as_the_services_own() {
+    let cloud = cloud(thing, None);
+    let judge = async |caller: Caller, statement: Option<&str>| {
+        let policy = statement.map(|text| {
+            let text = format!(r#"{{"Version": "2012-10-17", "Statement": [{text}]}}"#);
+            Arc::new(sereno_policy::validate::resource(&text).ok().unwrap())
+        });
+        let guard = ResourceGuard { policy, owner: Some(AccountId::DEFAULT), ..Default::default() };
+        let judged = cloud.ctx_as(caller).authorise_guarded("sts", guard, thing).await;
+        judged.map_err(|error| error.kind())
+    };
+    let statement = |effect| {
+        format!(r#"{{"Effect": "{effect}", "Principal": "*", "Action": "*", "Resource": "*"}}"#)
+    };
+    assert_eq!(judge(root(), None).await, Ok(()));
+    for caller in [user(), stranger(), service(&cloud), Caller::Anonymous] {
+        assert_eq!(judge(caller.clone(), None).await, Err(Kind::Denied), "{caller:?}");
+        assert_eq!(judge(caller.clone(), Some(&statement("Deny"))).await, Err(Kind::Denied));
+    }
+    assert_eq!(judge(root(), Some(&statement("Deny"))).await, Err(Kind::Denied));
+    assert_eq!(judge(user(), Some(&statement("Allow"))).await, Ok(()));
+}

@@ -139,8 +139,15 @@ impl Number {
         if coefficient == 0 {
             return Ok(Self::ZERO);
         }
-        while coefficient.is_multiple_of(10) {
+        while coefficient > u128::from(u64::MAX) && coefficient.is_multiple_of(10) {
             coefficient /= 10;
+            exponent += 1;
+        }
+        // What fits 64 bits, as most numbers do, divides ten times faster.
+        while let Ok(small) = u64::try_from(coefficient)
+            && small.is_multiple_of(10)
+        {
+            coefficient = u128::from(small / 10);
             exponent += 1;
         }
         let digits = digit_count(coefficient);

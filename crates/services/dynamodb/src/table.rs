@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sereno_base::{AccountId, Arn, Region};
 use sereno_ddbexpr::{Item, Kind};
-use sereno_kernel::{Access, Ctx, Result};
+use sereno_kernel::{Access, Ctx, ResourceGuard, Result};
 use sereno_policy::Policy;
 use sereno_store::{Batch, Check, Key, Scope, Version, Watch};
 
@@ -337,7 +337,12 @@ impl Engine {
         access: impl FnOnce(Option<&Table>) -> Access,
     ) -> Result<Option<Arc<Table>>> {
         let table = self.load(ctx, target).await?;
-        ctx.authorise("dynamodb", &access(table.as_deref())).await?;
+        let guard = ResourceGuard {
+            policy: table.as_ref().and_then(|table| table.policy.clone()),
+            owner: Some(target.account),
+            ..ResourceGuard::default()
+        };
+        ctx.authorise_guarded("dynamodb", guard, || access(table.as_deref())).await?;
         Ok(table.filter(|table| !table.record.filling))
     }
 }

@@ -456,8 +456,8 @@ impl Identities for Directory {
 }
 
 impl AuditSink for Directory {
-    fn record(&self, event: AuditEvent) {
-        self.used.note(&event);
+    fn record(&self, event: &AuditEvent<'_>) {
+        self.used.note(event);
     }
 }
 

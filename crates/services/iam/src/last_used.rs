@@ -25,8 +25,8 @@ struct Use {
 
 impl LastUsed {
     /// Notes a request of a user with a lasting key.
-    pub fn note(&self, event: &AuditEvent) {
-        let Caller::User(user) = &event.caller else { return };
+    pub fn note(&self, event: &AuditEvent<'_>) {
+        let Caller::User(user) = event.caller else { return };
         if !user.access_key_id.starts_with("AKIA") {
             return;
         }

@@ -247,16 +247,16 @@ async fn the_last_use_of_a_key_is_told() {
     };
     let sign = async || {
         house.directory.credential(&id, None, house.cloud.now()).await.expect("a key");
-        house.directory.record(AuditEvent {
+        house.directory.record(&AuditEvent {
             time: house.cloud.now(),
             request_id: house.cloud.cloud().new_request_id(),
             account: ACCOUNT.parse().unwrap(),
             region: ann.region(),
-            caller: ann.caller().clone(),
+            caller: ann.caller(),
             service: "s3",
             operation: "GetObject",
-            source_ip: String::new(),
-            user_agent: String::new(),
+            source_ip: "",
+            user_agent: "",
             error_code: None,
             duration_us: 0,
         });

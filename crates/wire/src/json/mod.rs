@@ -1,5 +1,6 @@
 //! JSON as AWS's JSON protocols speak it: a pull parser and a writer, both driven by schemas.
 
+mod plain;
 mod read;
 mod scan;
 mod write;

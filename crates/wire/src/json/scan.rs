@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::plain::plain_len;
 use crate::shape::ReadError;
 
 /// Deeper JSON is refused: the stack is finite. DynamoDB's deepest legal item needs 70.
@@ -131,15 +132,12 @@ impl<'a> Scanner<'a> {
     /// At an opening quote.
     pub fn string(&mut self) -> Result<Cow<'a, str>, ReadError> {
         let start = self.at + 1;
-        let mut end = start;
-        loop {
-            match self.bytes.get(end) {
-                Some(b'"') => break,
-                Some(b'\\') => return self.escaped(start, end).map(Cow::Owned),
-                Some(0..0x20) => return Err(unexpected()),
-                Some(_) => end += 1,
-                None => return Err(ReadError::new("Unexpected end of JSON")),
-            }
+        let end = start + plain_len(&self.bytes[start..]);
+        match self.bytes.get(end) {
+            Some(b'"') => {}
+            Some(b'\\') => return self.escaped(start, end).map(Cow::Owned),
+            Some(_) => return Err(unexpected()),
+            None => return Err(ReadError::new("Unexpected end of JSON")),
         }
         self.at = end + 1;
         Ok(Cow::Borrowed(&self.text[start..end]))

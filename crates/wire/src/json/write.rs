@@ -4,6 +4,7 @@ use bytes::Bytes;
 use sereno_base::{Timestamp, base64_encode};
 
 use super::Names;
+use super::plain::plain_len;
 use crate::body::Body;
 use crate::schema::{Member, TimestampFormat};
 use crate::shape::{Document, Writer};
@@ -225,15 +226,13 @@ fn double(out: &mut Vec<u8>, value: f64) {
 }
 
 fn quote(out: &mut Vec<u8>, text: &str) {
+    let mut rest = text.as_bytes();
+    out.reserve(rest.len() + 2);
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut plain = 0;
-    for (index, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[plain..index]);
-        plain = index + 1;
+    loop {
+        let (plain, special) = rest.split_at(plain_len(rest));
+        out.extend_from_slice(plain);
+        let Some((byte, behind)) = special.split_first() else { break };
         match byte {
             b'"' => out.extend_from_slice(br#"\""#),
             b'\\' => out.extend_from_slice(br"\\"),
@@ -242,7 +241,7 @@ fn quote(out: &mut Vec<u8>, text: &str) {
             b'\t' => out.extend_from_slice(br"\t"),
             _ => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
         }
+        rest = behind;
     }
-    out.extend_from_slice(&bytes[plain..]);
     out.push(b'"');
 }
