@@ -48,6 +48,14 @@ pub fn restore_moment(ctx: &Ctx, input: &api::RestoreTableToPointInTimeInput) ->
     Access::new(ACTION, source).and(ACTION, arn(ctx, &input.target_table_name))
 }
 
+/// What is no ARN of DynamoDB's the operation refuses itself, in words of its own.
+pub fn tagged(action: &'static str, arn: &str) -> Access {
+    match sereno_base::Arn::parse(arn) {
+        Some(parsed) if parsed.service == "dynamodb" => Access::new(action, arn),
+        _ => Access::authenticated(),
+    }
+}
+
 /// Which import it becomes is not known yet.
 pub fn import(ctx: &Ctx, input: &api::ImportTableInput) -> Access {
     let table = arn(ctx, &input.table_creation_parameters.table_name);

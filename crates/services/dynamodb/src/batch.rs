@@ -24,8 +24,8 @@ const GET_KEYS_MAX: usize = 100;
 const WRITES_MAX: usize = 25;
 /// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const GET_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// One commit of a batch: well under the store's limit, indexes included.
-const COMMIT_BYTES_MAX: usize = 1024 * 1024;
+/// One commit of a batch, copies of items in indexes, streams and the past included.
+const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 struct Gets {
     name: String,
@@ -212,9 +212,11 @@ pub async fn write(
     let metrics = input.return_item_collection_metrics.as_ref();
     let (mut reports, mut collections, mut unprocessed) =
         (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let (tables, mut throttled) = (all.len(), None);
     for writes in all {
         let table = writes.table.clone().ok_or_else(errors::not_found)?;
-        if !engine.throttle.admits(&table, None, true, ctx.now()) {
+        if let Err(error) = engine.throttle.check(&table, None, true, ctx.now()) {
+            throttled = Some(error);
             let left = writes.items.into_iter().map(|item| item.request).collect::<Vec<_>>();
             unprocessed.insert(writes.name, left);
             continue;
@@ -230,6 +232,10 @@ pub async fn write(
         if !touched.is_empty() {
             collections.insert(writes.name, touched);
         }
+    }
+    // Only a batch of which nothing could be done is refused.
+    if let Some(error) = throttled.filter(|_| unprocessed.len() == tables) {
+        return Err(error);
     }
     Ok(api::BatchWriteItemOutput {
         unprocessed_items: Some(unprocessed),
@@ -323,7 +329,8 @@ async fn run_writes(
             let check = stored.as_ref().map_or(Check::Absent, |stored| Check::At(stored.version));
             batch.checks.push((at.clone(), check));
             let old = stored.map(|stored| stored.item);
-            bytes += old.as_ref().map_or(0, Item::size) + item.put.as_ref().map_or(0, Item::size);
+            let size = old.as_ref().map_or(0, Item::size) + item.put.as_ref().map_or(0, Item::size);
+            bytes += size * (2 + table.indexes.len());
             let change = Change { table: &table, old: old.as_ref(), new: item.put.as_ref() };
             piece.add(&change.record(&mut batch, &at, ctx.now(), false));
             changed.push((old, item.put.as_ref()));

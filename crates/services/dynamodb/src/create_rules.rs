@@ -69,6 +69,7 @@ pub fn record(input: &api::CreateTableInput) -> Result<TableRecord> {
         throughput: throughput(input.provisioned_throughput.as_ref()),
         billing_stated: !provisioned,
         deletion_protection: input.deletion_protection_enabled == Some(true),
+        class_stated: input.table_class.is_some(),
         infrequent_access: input.table_class == Some(api::TableClass::StandardInfrequentAccess),
         on_demand_read_max: on_demand.and_then(|most| most.max_read_request_units),
         on_demand_write_max: on_demand.and_then(|most| most.max_write_request_units),

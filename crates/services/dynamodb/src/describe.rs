@@ -266,7 +266,7 @@ pub fn sse(record: &TableRecord) -> Option<api::SSEDescription> {
 }
 
 fn class(record: &TableRecord) -> Option<api::TableClassSummary> {
-    (record.infrequent_access || record.class_changed_ms > 0).then(|| api::TableClassSummary {
+    (record.class_stated || record.class_changed_ms > 0).then(|| api::TableClassSummary {
         table_class: Some(if record.infrequent_access {
             api::TableClass::StandardInfrequentAccess
         } else {

@@ -175,12 +175,44 @@ pub fn token_reused() -> Error {
     )
 }
 
-pub fn throttled() -> Error {
-    Error::new(
-        Kind::Throttled,
-        "ProvisionedThroughputExceededException",
-        "The level of configured provisioned throughput for the table was exceeded. Consider \
-         increasing your provisioning level with the UpdateTable API.",
+/// The reasons name what was exceeded, and where.
+/// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-diagnosing-workflow.html
+pub fn throttled(table: &str, index: Option<&str>, write: bool, provisioned: bool) -> Error {
+    let reason = format!(
+        "{}{}{}ThroughputExceeded",
+        if index.is_some() { "Index" } else { "Table" },
+        if write { "Write" } else { "Read" },
+        if provisioned { "Provisioned" } else { "MaxOnDemand" }
+    );
+    let resource = index.map_or_else(|| table.to_owned(), |name| format!("{table}/index/{name}"));
+    let reason = api::ThrottlingReason { reason: Some(reason), resource: Some(resource) };
+    let reasons = Some(vec![reason]);
+    if !provisioned {
+        let message =
+            "Throughput exceeds the maximum OnDemandThroughput configured on table or index";
+        return Error::new(Kind::Throttled, "ThrottlingException", message).detail(
+            api::ThrottlingException {
+                message: Some(message.to_owned()),
+                throttling_reasons: reasons,
+            },
+        );
+    }
+    let message = match index {
+        None => {
+            "The level of configured provisioned throughput for the table was exceeded. Consider \
+             increasing your provisioning level with the UpdateTable API."
+        }
+        Some(_) => {
+            "The level of configured provisioned throughput for one or more global secondary indexes of \
+             the table was exceeded. Consider increasing your provisioning level for the \
+             under-provisioned global secondary indexes with the UpdateTable API"
+        }
+    };
+    Error::new(Kind::Throttled, "ProvisionedThroughputExceededException", message).detail(
+        api::ProvisionedThroughputExceededException {
+            message: Some(message.to_owned()),
+            throttling_reasons: reasons,
+        },
     )
 }
 

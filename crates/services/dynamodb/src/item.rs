@@ -250,11 +250,7 @@ pub fn admit(
     index: Option<&str>,
     write: bool,
 ) -> Result<()> {
-    if engine.throttle.admits(table, index, write, ctx.now()) {
-        Ok(())
-    } else {
-        Err(errors::throttled())
-    }
+    engine.throttle.check(table, index, write, ctx.now())
 }
 
 pub fn used(engine: &Engine, ctx: &Ctx, table: &Table, usage: &Usage, write: bool) {

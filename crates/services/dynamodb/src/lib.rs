@@ -46,7 +46,10 @@ mod query;
 mod query_rules;
 mod replicas;
 mod resource_properties;
+mod resource_settings;
 mod resources;
+mod resources_global;
+mod resources_translate;
 mod restore;
 mod scan;
 mod selection;
@@ -146,13 +149,14 @@ pub fn service() -> Service {
         .on::<api::BatchExecuteStatement>(self_judged, with!(engine, partiql_batch::batch))
         .on::<api::ExecuteTransaction>(self_judged, with!(engine, partiql_batch::transaction));
     let service = on_tables(service, &engine);
-    let service = on_policies(service, &engine);
+    let service = on_policies(service);
     let service = on_backups(service, &engine);
     let service = on_regions(service, &engine);
     let guard = Arc::clone(&engine);
     service
         .resource_policy(move |ctx, arn| policy::guard(Arc::clone(&guard), ctx, arn))
         .resource(resources::table(Arc::clone(&engine)))
+        .resource(resources_global::global_table(Arc::clone(&engine)))
         .task(tasks::purge_task())
         .task(tasks::backfill_task(Arc::clone(&engine)))
         .task(tasks::expire_task(Arc::clone(&engine)))
@@ -182,15 +186,15 @@ fn on_tables(service: Service, engine: &Arc<Engine>) -> Service {
         .on::<api::DeleteTable>(on_table!("dynamodb:DeleteTable"), with!(engine, tables::delete))
         .on::<api::ListTables>(|_, _| access::anything("dynamodb:ListTables"), tables::list)
         .on::<api::TagResource>(
-            |_, input| Access::new("dynamodb:TagResource", &*input.resource_arn),
+            |_, input| access::tagged("dynamodb:TagResource", &input.resource_arn),
             tags::tag,
         )
         .on::<api::UntagResource>(
-            |_, input| Access::new("dynamodb:UntagResource", &*input.resource_arn),
+            |_, input| access::tagged("dynamodb:UntagResource", &input.resource_arn),
             tags::untag,
         )
         .on::<api::ListTagsOfResource>(
-            |_, input| Access::new("dynamodb:ListTagsOfResource", &*input.resource_arn),
+            |_, input| access::tagged("dynamodb:ListTagsOfResource", &input.resource_arn),
             with!(engine, tags::list),
         )
         .on::<api::DescribeTimeToLive>(
@@ -224,7 +228,7 @@ fn on_tables(service: Service, engine: &Arc<Engine>) -> Service {
         )
 }
 
-fn on_policies(service: Service, engine: &Arc<Engine>) -> Service {
+fn on_policies(service: Service) -> Service {
     service
         .on::<api::PutResourcePolicy>(
             |_, input| Access::new("dynamodb:PutResourcePolicy", &*input.resource_arn),
@@ -232,7 +236,7 @@ fn on_policies(service: Service, engine: &Arc<Engine>) -> Service {
         )
         .on::<api::GetResourcePolicy>(
             |_, input| Access::new("dynamodb:GetResourcePolicy", &*input.resource_arn),
-            with!(engine, policy::get),
+            policy::get,
         )
         .on::<api::DeleteResourcePolicy>(
             |_, input| Access::new("dynamodb:DeleteResourcePolicy", &*input.resource_arn),

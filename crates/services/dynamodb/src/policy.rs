@@ -6,8 +6,10 @@ use std::sync::Arc;
 use sereno_api_dynamodb as api;
 use sereno_base::Arn;
 use sereno_kernel::{Ctx, Error, ResourceGuard, Result};
+use sereno_store::transact;
 
 use crate::errors;
+use crate::state::{STREAMS, TABLES};
 use crate::table::{Engine, Target};
 use crate::tables;
 
@@ -40,11 +42,24 @@ fn target(ctx: &Ctx, arn: &str) -> Result<Target> {
     })
 }
 
-/// Before every request that names a table or an index.
+/// The label of the stream that an ARN is about, if it is about one.
+fn stream_label(arn: &str) -> Option<&str> {
+    arn.split_once("/stream/").map(|(_, label)| label)
+}
+
+/// Before every request that names a table, an index or a stream.
 pub async fn guard(engine: Arc<Engine>, ctx: Ctx, arn: String) -> Result<ResourceGuard> {
     let Ok(target) = target(&ctx, &arn) else { return Ok(ResourceGuard::default()) };
-    let table = engine.load(&ctx, &target).await?;
-    let policy = table.and_then(|table| table.policy.clone());
+    let policy = match stream_label(&arn) {
+        Some(label) => {
+            let key = (target.name.as_str(), label);
+            let found = STREAMS.get(ctx.store(), target.scope(), &key).await?;
+            let text = found.and_then(|entry| entry.policy);
+            // Validated when it was set.
+            text.and_then(|text| sereno_policy::validate::resource(&text).ok()).map(Arc::new)
+        }
+        None => engine.load(&ctx, &target).await?.and_then(|table| table.policy.clone()),
+    };
     Ok(ResourceGuard { policy, owner: Some(target.account), ..Default::default() })
 }
 
@@ -68,34 +83,59 @@ fn check_revision(
     if holds { Ok(()) } else { Err(not_there()) }
 }
 
-fn only_tables(arn: &str) -> Result<()> {
-    if arn.contains("/stream/") {
-        return Err(errors::unsupported("resource policies of streams"));
-    }
-    Ok(())
+/// A policy and the name of its revision.
+#[derive(Clone, Default)]
+struct Held {
+    policy: Option<String>,
+    revision: String,
+}
+
+/// Changes the policy of the table or the stream that `arn` names.
+async fn change(ctx: &Ctx, arn: &str, change: impl Fn(&mut Held) -> Result<()>) -> Result<Held> {
+    let target = target(ctx, arn)?;
+    let Some(label) = stream_label(arn) else {
+        let record = tables::change(ctx, &target, |record| {
+            let (policy, revision) = (record.policy.clone(), record.policy_revision.clone());
+            let mut held = Held { policy, revision };
+            change(&mut held)?;
+            (record.policy, record.policy_revision) = (held.policy, held.revision);
+            Ok(())
+        })
+        .await
+        .map_err(|error| lost(error, arn))?;
+        return Ok(Held { policy: record.policy, revision: record.policy_revision });
+    };
+    let (scope, key) = (target.scope(), (target.name.as_str(), label));
+    transact!(ctx.store(), Error, |txn| {
+        let Some(mut entry) = STREAMS.get(txn, scope, &key).await? else {
+            return Err(lost(errors::not_found(), arn));
+        };
+        let mut held = Held { policy: entry.policy, revision: entry.policy_revision };
+        change(&mut held)?;
+        (entry.policy, entry.policy_revision) = (held.policy.clone(), held.revision.clone());
+        STREAMS.put(txn, scope, &key, &entry);
+        held
+    })
 }
 
 pub async fn put(
     ctx: Ctx,
     input: api::PutResourcePolicyInput,
 ) -> Result<api::PutResourcePolicyOutput> {
-    let target = target(&ctx, &input.resource_arn)?;
-    only_tables(&input.resource_arn)?;
     let text = checked(&input.policy)?;
     let revision = tables::new_revision(&ctx);
     let expected = input.expected_revision_id.as_ref();
-    let record = tables::change(&ctx, &target, |record| {
-        check_revision(expected, record.policy.as_ref(), &record.policy_revision)?;
+    let held = change(&ctx, &input.resource_arn, |held| {
+        check_revision(expected, held.policy.as_ref(), &held.revision)?;
         // The same policy again changes nothing, not even the revision.
-        if record.policy.as_ref() != Some(&text) {
-            record.policy = Some(text.clone());
-            record.policy_revision.clone_from(&revision);
+        if held.policy.as_ref() != Some(&text) {
+            held.policy = Some(text.clone());
+            held.revision.clone_from(&revision);
         }
         Ok(())
     })
-    .await
-    .map_err(|error| lost(error, &input.resource_arn))?;
-    Ok(api::PutResourcePolicyOutput { revision_id: Some(record.policy_revision) })
+    .await?;
+    Ok(api::PutResourcePolicyOutput { revision_id: Some(held.revision) })
 }
 
 fn lost(error: Error, arn: &str) -> Error {
@@ -109,40 +149,41 @@ fn lost(error: Error, arn: &str) -> Error {
 }
 
 pub async fn get(
-    engine: Arc<Engine>,
     ctx: Ctx,
     input: api::GetResourcePolicyInput,
 ) -> Result<api::GetResourcePolicyOutput> {
-    let target = target(&ctx, &input.resource_arn)?;
-    only_tables(&input.resource_arn)?;
-    let table = engine
-        .load(&ctx, &target)
-        .await?
-        .ok_or_else(|| lost(errors::not_found(), &input.resource_arn))?;
-    let policy = table.record.policy.clone().ok_or_else(not_there)?;
-    Ok(api::GetResourcePolicyOutput {
-        policy: Some(policy),
-        revision_id: Some(table.record.policy_revision.clone()),
-    })
+    let arn = &input.resource_arn;
+    let target = target(&ctx, arn)?;
+    let (scope, name) = (target.scope(), target.name.as_str());
+    let held = match stream_label(arn) {
+        Some(label) => STREAMS
+            .get(ctx.store(), scope, &(name, label))
+            .await?
+            .map(|entry| Held { policy: entry.policy, revision: entry.policy_revision }),
+        None => TABLES
+            .get(ctx.store(), scope, name)
+            .await?
+            .map(|record| Held { policy: record.policy, revision: record.policy_revision }),
+    };
+    let held = held.ok_or_else(|| lost(errors::not_found(), arn))?;
+    let policy = held.policy.ok_or_else(not_there)?;
+    Ok(api::GetResourcePolicyOutput { policy: Some(policy), revision_id: Some(held.revision) })
 }
 
 pub async fn delete(
     ctx: Ctx,
     input: api::DeleteResourcePolicyInput,
 ) -> Result<api::DeleteResourcePolicyOutput> {
-    let target = target(&ctx, &input.resource_arn)?;
-    only_tables(&input.resource_arn)?;
     let expected = input.expected_revision_id.as_ref();
     let revision = tables::new_revision(&ctx);
-    let record = tables::change(&ctx, &target, |record| {
-        check_revision(expected, record.policy.as_ref(), &record.policy_revision)?;
-        if record.policy.take().is_some() {
-            record.policy_revision.clone_from(&revision);
+    let held = change(&ctx, &input.resource_arn, |held| {
+        check_revision(expected, held.policy.as_ref(), &held.revision)?;
+        if held.policy.take().is_some() {
+            held.revision.clone_from(&revision);
         }
         Ok(())
     })
-    .await
-    .map_err(|error| lost(error, &input.resource_arn))?;
-    let id = record.policy_revision;
+    .await?;
+    let id = held.revision;
     Ok(api::DeleteResourcePolicyOutput { revision_id: (!id.is_empty()).then_some(id) })
 }

@@ -68,7 +68,7 @@ fn as_seen(record: &TableRecord, region: Region) -> ReplicaRecord {
         region: region.as_str().to_owned(),
         stream: record.stream.clone(),
         key: record.replica_key.clone(),
-        infrequent_access: record.infrequent_access.then_some(true),
+        infrequent_access: record.class_stated.then_some(record.infrequent_access),
     }
 }
 
@@ -88,6 +88,7 @@ pub async fn apply(
         match (&update.create, &update.update, &update.delete, &update.disassociate) {
             (Some(create), None, None, None) => add(ctx, txn, create, record).await?,
             (None, Some(update), None, None) => change(ctx, txn, update, record).await?,
+            (None, None, Some(delete), None) if delete.region_name == ctx.region().as_str() => {}
             (None, None, Some(delete), None) => {
                 remove(ctx, txn, &delete.region_name, record).await?;
             }
@@ -103,6 +104,24 @@ pub async fn apply(
         }
     }
     Ok(())
+}
+
+/// Whether the table of `region` itself is to go.
+pub fn removes(updates: &[api::ReplicationGroupUpdate], region: Region) -> bool {
+    let deleted = updates.iter().filter_map(|update| update.delete.as_ref());
+    deleted.into_iter().any(|delete| delete.region_name == region.as_str())
+}
+
+/// A replica removes itself.
+pub async fn resign(ctx: &Ctx, txn: &mut Txn, record: &TableRecord) -> Result<()> {
+    if record.replicas.is_empty() {
+        return Err(not_a_member());
+    }
+    if record.deletion_protection {
+        return Err(errors::deletion_protected());
+    }
+    drop_region(ctx, txn, record);
+    leave(ctx, txn, record).await
 }
 
 fn region(name: &str) -> Result<Region> {
@@ -149,6 +168,7 @@ async fn add(
     }
     if let Some(class) = &wanted.table_class_override {
         replica.infrequent_access = *class == api::TableClass::StandardInfrequentAccess;
+        replica.class_stated = true;
     }
     insert(ctx, txn, replica, &wanted.region_name, record).await
 }
@@ -249,6 +269,7 @@ async fn change(
     }
     if let Some(class) = &wanted.table_class_override {
         replica.infrequent_access = *class == api::TableClass::StandardInfrequentAccess;
+        replica.class_stated = true;
         replica.class_changed_ms = ctx.now().millis();
         known.infrequent_access = Some(replica.infrequent_access);
     }

@@ -11,7 +11,7 @@ use crate::errors;
 pub type Properties = Map<String, Value>;
 
 /// Everything this type understands; anything else is refused.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 20] = [
     "AttributeDefinitions",
     "BillingMode",
     "ContributorInsightsSpecification",
@@ -31,23 +31,19 @@ const KNOWN: [&str; 19] = [
     "TableName",
     "Tags",
     "TimeToLiveSpecification",
+    "WarmThroughput",
 ];
 
-/// Known to AWS, not to us.
-const UNSERVED: [&str; 2] = ["ImportSourceSpecification", "KinesisStreamSpecification"];
-
 pub fn check(properties: &Properties) -> Result<()> {
-    for name in properties.keys().map(String::as_str) {
-        if UNSERVED.contains(&name) {
-            return Err(errors::unsupported(&format!(
-                "the property {name} of AWS::DynamoDB::Table"
-            )));
-        }
-        if !KNOWN.contains(&name) && name != "WarmThroughput" {
-            return Err(errors::validation(format!("Encountered unsupported property {name}")));
-        }
+    only(properties, &KNOWN)
+}
+
+/// Refuses what is not in the list.
+pub fn only(map: &Properties, known: &[&str]) -> Result<()> {
+    match map.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(errors::validation(format!("Encountered unsupported property {name}"))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn wrong(path: &str, wanted: &str) -> Error {
@@ -125,6 +121,7 @@ fn key_schema(value: &Value, path: &str) -> Result<Vec<api::KeySchemaElement>> {
 
 fn projection(value: &Value, path: &str) -> Result<api::Projection> {
     let map = object(value, path)?;
+    only(map, &["ProjectionType", "NonKeyAttributes"])?;
     Ok(api::Projection {
         projection_type: optional(map, "ProjectionType", text)?.map(|kind| kind.as_str().into()),
         non_key_attributes: optional(map, "NonKeyAttributes", |value, path| {
@@ -135,6 +132,7 @@ fn projection(value: &Value, path: &str) -> Result<api::Projection> {
 
 pub fn throughput(value: &Value, path: &str) -> Result<api::ProvisionedThroughput> {
     let map = object(value, path)?;
+    only(map, &["ReadCapacityUnits", "WriteCapacityUnits"])?;
     Ok(api::ProvisionedThroughput {
         read_capacity_units: integer(required(map, "ReadCapacityUnits")?, "ReadCapacityUnits")?,
         write_capacity_units: integer(required(map, "WriteCapacityUnits")?, "WriteCapacityUnits")?,
@@ -143,6 +141,7 @@ pub fn throughput(value: &Value, path: &str) -> Result<api::ProvisionedThroughpu
 
 pub fn on_demand(value: &Value, path: &str) -> Result<api::OnDemandThroughput> {
     let map = object(value, path)?;
+    only(map, &["MaxReadRequestUnits", "MaxWriteRequestUnits"])?;
     Ok(api::OnDemandThroughput {
         max_read_request_units: optional(map, "MaxReadRequestUnits", integer)?,
         max_write_request_units: optional(map, "MaxWriteRequestUnits", integer)?,
@@ -151,6 +150,7 @@ pub fn on_demand(value: &Value, path: &str) -> Result<api::OnDemandThroughput> {
 
 pub fn warm(value: &Value, path: &str) -> Result<api::WarmThroughput> {
     let map = object(value, path)?;
+    only(map, &["ReadUnitsPerSecond", "WriteUnitsPerSecond"])?;
     Ok(api::WarmThroughput {
         read_units_per_second: optional(map, "ReadUnitsPerSecond", integer)?,
         write_units_per_second: optional(map, "WriteUnitsPerSecond", integer)?,
@@ -159,6 +159,18 @@ pub fn warm(value: &Value, path: &str) -> Result<api::WarmThroughput> {
 
 pub fn global_indexes(value: &Value, path: &str) -> Result<Vec<api::GlobalSecondaryIndex>> {
     all(value, path, |one| {
+        only(
+            one,
+            &[
+                "ContributorInsightsSpecification",
+                "IndexName",
+                "KeySchema",
+                "OnDemandThroughput",
+                "Projection",
+                "ProvisionedThroughput",
+                "WarmThroughput",
+            ],
+        )?;
         Ok(api::GlobalSecondaryIndex {
             index_name: text(required(one, "IndexName")?, "IndexName")?,
             key_schema: key_schema(required(one, "KeySchema")?, "KeySchema")?,
@@ -172,6 +184,7 @@ pub fn global_indexes(value: &Value, path: &str) -> Result<Vec<api::GlobalSecond
 
 fn local_indexes(value: &Value, path: &str) -> Result<Vec<api::LocalSecondaryIndex>> {
     all(value, path, |one| {
+        only(one, &["IndexName", "KeySchema", "Projection"])?;
         Ok(api::LocalSecondaryIndex {
             index_name: text(required(one, "IndexName")?, "IndexName")?,
             key_schema: key_schema(required(one, "KeySchema")?, "KeySchema")?,
@@ -184,9 +197,7 @@ fn local_indexes(value: &Value, path: &str) -> Result<Vec<api::LocalSecondaryInd
 pub fn stream(properties: &Properties) -> Result<Option<api::StreamSpecification>> {
     optional(properties, "StreamSpecification", |value, path| {
         let map = object(value, path)?;
-        if map.contains_key("ResourcePolicy") {
-            return Err(errors::unsupported("resource policies of streams"));
-        }
+        only(map, &["ResourcePolicy", "StreamViewType"])?;
         let view = text(required(map, "StreamViewType")?, "StreamViewType")?;
         Ok(api::StreamSpecification {
             stream_enabled: true,
@@ -198,6 +209,7 @@ pub fn stream(properties: &Properties) -> Result<Option<api::StreamSpecification
 pub fn sse(properties: &Properties) -> Result<Option<api::SSESpecification>> {
     optional(properties, "SSESpecification", |value, path| {
         let map = object(value, path)?;
+        only(map, &["SSEEnabled", "SSEType", "KMSMasterKeyId"])?;
         Ok(api::SSESpecification {
             enabled: Some(boolean(required(map, "SSEEnabled")?, "SSEEnabled")?),
             sse_type: optional(map, "SSEType", text)?.map(|kind| kind.as_str().into()),
@@ -218,6 +230,13 @@ pub fn tags(properties: &Properties) -> Result<Vec<api::Tag>> {
     Ok(given.unwrap_or_default())
 }
 
+/// The policy of the table's stream.
+pub fn stream_policy(properties: &Properties) -> Result<Option<String>> {
+    let stream =
+        optional(properties, "StreamSpecification", |value, path| object(value, path).cloned())?;
+    stream.as_ref().map_or(Ok(None), policy)
+}
+
 pub fn policy(properties: &Properties) -> Result<Option<String>> {
     optional(properties, "ResourcePolicy", |value, path| {
         let document = required(object(value, path)?, "PolicyDocument")?;
@@ -232,6 +251,7 @@ pub fn policy(properties: &Properties) -> Result<Option<String>> {
 pub fn ttl(properties: &Properties) -> Result<Option<(String, bool)>> {
     optional(properties, "TimeToLiveSpecification", |value, path| {
         let map = object(value, path)?;
+        only(map, &["Enabled", "AttributeName"])?;
         let enabled = boolean(required(map, "Enabled")?, "Enabled")?;
         let attribute = optional(map, "AttributeName", text)?.unwrap_or_default();
         Ok((attribute, enabled))
@@ -242,6 +262,7 @@ pub fn ttl(properties: &Properties) -> Result<Option<(String, bool)>> {
 pub fn recovery(properties: &Properties) -> Result<Option<api::PointInTimeRecoverySpecification>> {
     optional(properties, "PointInTimeRecoverySpecification", |value, path| {
         let map = object(value, path)?;
+        only(map, &["PointInTimeRecoveryEnabled", "RecoveryPeriodInDays"])?;
         let days = optional(map, "RecoveryPeriodInDays", integer)?;
         Ok(api::PointInTimeRecoverySpecification {
             point_in_time_recovery_enabled: optional(map, "PointInTimeRecoveryEnabled", boolean)?
@@ -286,15 +307,89 @@ pub fn create_input(properties: &Properties, name: String) -> Result<api::Create
     })
 }
 
-/// Whether contributor insights are on.
-pub fn insights(properties: &Properties) -> Result<Option<bool>> {
+/// Whether contributor insights are on, and what they count.
+pub fn insights(properties: &Properties) -> Result<Option<(bool, Option<String>)>> {
     optional(properties, "ContributorInsightsSpecification", |value, path| {
         let map = object(value, path)?;
-        if map.contains_key("Mode") {
-            return Err(errors::unsupported("modes of contributor insights"));
-        }
-        boolean(required(map, "Enabled")?, "Enabled")
+        only(map, &["Enabled", "Mode"])?;
+        Ok((boolean(required(map, "Enabled")?, "Enabled")?, optional(map, "Mode", text)?))
     })
+}
+
+/// The same for each global index, by name.
+pub fn index_insights(properties: &Properties) -> Result<Vec<(String, Properties)>> {
+    let indexes = optional(properties, "GlobalSecondaryIndexes", |value, path| {
+        all(value, path, |one| Ok((text(required(one, "IndexName")?, "IndexName")?, one.clone())))
+    })?;
+    Ok(indexes.unwrap_or_default())
+}
+
+/// The stream's ARN and the precision of times in its records.
+pub fn kinesis(properties: &Properties) -> Result<Option<(String, Option<String>)>> {
+    optional(properties, "KinesisStreamSpecification", |value, path| {
+        let map = object(value, path)?;
+        only(map, &["ApproximateCreationDateTimePrecision", "StreamArn"])?;
+        let precision = optional(map, "ApproximateCreationDateTimePrecision", text)?;
+        Ok((text(required(map, "StreamArn")?, "StreamArn")?, precision))
+    })
+}
+
+/// The import that fills the new table.
+pub fn import_input(
+    properties: &Properties,
+    table: &api::CreateTableInput,
+    token: &str,
+) -> Result<Option<api::ImportTableInput>> {
+    let Some(source) = optional(properties, "ImportSourceSpecification", |value, path| {
+        object(value, path).cloned()
+    })?
+    else {
+        return Ok(None);
+    };
+    let known = ["InputCompressionType", "InputFormat", "InputFormatOptions", "S3BucketSource"];
+    only(&source, &known)?;
+    let bucket = object(required(&source, "S3BucketSource")?, "S3BucketSource")?;
+    only(bucket, &["S3Bucket", "S3BucketOwner", "S3KeyPrefix"])?;
+    let options = optional(&source, "InputFormatOptions", csv_options)?;
+    let packing = optional(&source, "InputCompressionType", text)?;
+    Ok(Some(api::ImportTableInput {
+        client_token: Some(token.to_owned()),
+        s3_bucket_source: api::S3BucketSource {
+            s3_bucket: text(required(bucket, "S3Bucket")?, "S3Bucket")?,
+            s3_bucket_owner: optional(bucket, "S3BucketOwner", text)?,
+            s3_key_prefix: optional(bucket, "S3KeyPrefix", text)?,
+        },
+        input_format: text(required(&source, "InputFormat")?, "InputFormat")?.as_str().into(),
+        input_format_options: options,
+        input_compression_type: packing.map(|packing| packing.as_str().into()),
+        table_creation_parameters: api::TableCreationParameters {
+            table_name: table.table_name.clone(),
+            attribute_definitions: table.attribute_definitions.clone().unwrap_or_default(),
+            key_schema: table.key_schema.clone().unwrap_or_default(),
+            billing_mode: table.billing_mode.clone(),
+            provisioned_throughput: table.provisioned_throughput.clone(),
+            on_demand_throughput: table.on_demand_throughput.clone(),
+            sse_specification: table.sse_specification.clone(),
+            global_secondary_indexes: table.global_secondary_indexes.clone(),
+            vector_indexes: None,
+        },
+    }))
+}
+
+fn csv_options(value: &Value, path: &str) -> Result<api::InputFormatOptions> {
+    let map = object(value, path)?;
+    only(map, &["Csv"])?;
+    let csv = optional(map, "Csv", |value, path| {
+        let csv = object(value, path)?;
+        only(csv, &["Delimiter", "HeaderList"])?;
+        Ok(api::CsvOptions {
+            delimiter: optional(csv, "Delimiter", text)?,
+            header_list: optional(csv, "HeaderList", |value, path| {
+                list(value, path)?.iter().map(|name| text(name, path)).collect()
+            })?,
+        })
+    })?;
+    Ok(api::InputFormatOptions { csv })
 }
 
 pub fn optional_throughput(properties: &Properties) -> Result<Option<api::ProvisionedThroughput>> {

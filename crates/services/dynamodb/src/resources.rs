@@ -3,12 +3,14 @@
 //! https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sereno_api_dynamodb as api;
 use sereno_kernel::{Ctx, Error, ResourceRequest, ResourceState, ResourceType, Result};
 
 use crate::errors;
 use crate::resource_properties::{self as properties, Properties};
+use crate::resource_settings as settings;
 use crate::table::Engine;
 use crate::tasks;
 
@@ -27,7 +29,7 @@ pub fn table(engine: Arc<Engine>) -> ResourceType {
 }
 
 /// An attribute that stays a key but changes its type needs a new table.
-fn redefines_attribute(previous: &Properties, wanted: &Properties) -> bool {
+pub fn redefines_attribute(previous: &Properties, wanted: &Properties) -> bool {
     let definitions = |map: &Properties| {
         map.get("AttributeDefinitions")
             .and_then(|value| properties::attribute_definitions(value, "AttributeDefinitions").ok())
@@ -44,11 +46,26 @@ fn redefines_attribute(previous: &Properties, wanted: &Properties) -> bool {
 
 async fn create(ctx: Ctx, request: ResourceRequest) -> Result<ResourceState> {
     properties::check(&request.properties)?;
-    let name = match request.properties.get("TableName") {
-        Some(name) => properties::text(name, "TableName")?,
-        None => request.suggested_name.clone(),
-    };
-    let mut input = properties::create_input(&request.properties, name.clone())?;
+    let name = name_of(&request)?;
+    make(&ctx, &request, &name, &request.properties).await?;
+    state(&ctx, &name).await
+}
+
+pub fn name_of(request: &ResourceRequest) -> Result<String> {
+    match request.properties.get("TableName") {
+        Some(name) => properties::text(name, "TableName"),
+        None => Ok(request.suggested_name.clone()),
+    }
+}
+
+/// Makes the table that the properties describe.
+pub async fn make(
+    ctx: &Ctx,
+    request: &ResourceRequest,
+    name: &str,
+    wanted: &Properties,
+) -> Result<()> {
+    let mut input = properties::create_input(wanted, name.to_owned())?;
     let stack_tags =
         request.tags.iter().map(|(key, value)| api::Tag { key: key.clone(), value: value.clone() });
     let tags = input.tags.get_or_insert_default();
@@ -58,16 +75,60 @@ async fn create(ctx: Ctx, request: ResourceRequest) -> Result<ResourceState> {
             tags.push(tag);
         }
     }
-    match ctx.call::<api::CreateTable>(input).await {
-        Ok(_) => {}
+    let made = match properties::import_input(wanted, &input, &request.token)? {
+        Some(import) => import_table(ctx, import, &input).await,
+        None => ctx.call::<api::CreateTable>(input).await.map(|_| ()),
+    };
+    match made {
+        Ok(()) => {}
         Err(error) if error.code() == "ResourceInUseException" => {
             // A second run after a crash adopts what the first one made.
-            adopt(&ctx, &name, &request, error).await?;
+            adopt(ctx, name, request, error).await?;
         }
         Err(error) => return Err(error),
     }
-    settle(&ctx, &name, &Properties::new(), &request.properties).await?;
-    state(&ctx, &name).await
+    settings::settle(ctx, name, &Properties::new(), wanted).await
+}
+
+/// Imports the table, waits for it, and then sets what an import does not.
+async fn import_table(
+    ctx: &Ctx,
+    import: api::ImportTableInput,
+    table: &api::CreateTableInput,
+) -> Result<()> {
+    if table.local_secondary_indexes.is_some() {
+        return Err(errors::validation("An imported table cannot have local secondary indexes"));
+    }
+    let arn = ctx.call::<api::ImportTable>(import).await?.import_table_description.import_arn;
+    let asked = api::DescribeImportInput { import_arn: arn.unwrap_or_default() };
+    loop {
+        let found = ctx.call::<api::DescribeImport>(asked.clone()).await?;
+        let found = found.import_table_description;
+        match found.import_status {
+            Some(api::ImportStatus::InProgress) => {}
+            Some(api::ImportStatus::Completed) => break,
+            _ => return Err(errors::validation(found.failure_message.unwrap_or_default())),
+        }
+        let clock = ctx.cloud().clock();
+        clock.sleep_until(ctx.now().plus(Duration::from_millis(200))).await;
+    }
+    let mut input = empty(&table.table_name);
+    input.stream_specification.clone_from(&table.stream_specification);
+    input.table_class.clone_from(&table.table_class);
+    input.deletion_protection_enabled = table.deletion_protection_enabled.filter(|on| *on);
+    input.warm_throughput.clone_from(&table.warm_throughput);
+    if input != empty(&table.table_name) {
+        ctx.call::<api::UpdateTable>(input).await?;
+    }
+    let resource_arn = ctx.arn("dynamodb", &format!("table/{}", table.table_name));
+    if let Some(tags) = table.tags.clone().filter(|tags| !tags.is_empty()) {
+        let input = api::TagResourceInput { resource_arn: resource_arn.clone(), tags };
+        ctx.call::<api::TagResource>(input).await?;
+    }
+    if let Some(policy) = table.resource_policy.clone() {
+        settings::put_policy(ctx, resource_arn, Some(policy)).await?;
+    }
+    Ok(())
 }
 
 /// Only a table of the template's own generated name can be ours.
@@ -78,53 +139,12 @@ async fn adopt(ctx: &Ctx, name: &str, request: &ResourceRequest, error: Error) -
     if generated && found.is_ok() { Ok(()) } else { Err(error) }
 }
 
-/// The settings that CreateTable does not take.
-async fn settle(ctx: &Ctx, name: &str, before: &Properties, after: &Properties) -> Result<()> {
-    let changed = |key: &str| before.get(key) != after.get(key);
-    if changed("TimeToLiveSpecification") {
-        set_ttl(ctx, name, properties::ttl(after)?).await?;
-    }
-    if changed("PointInTimeRecoverySpecification") {
-        let off = api::PointInTimeRecoverySpecification::default();
-        let wanted = properties::recovery(after)?.unwrap_or(off);
-        ctx.call::<api::UpdateContinuousBackups>(api::UpdateContinuousBackupsInput {
-            table_name: name.to_owned(),
-            point_in_time_recovery_specification: wanted,
-        })
-        .await?;
-    }
-    if properties::insights(after)? == Some(true) {
-        return Err(errors::unsupported("contributor insights"));
-    }
-    Ok(())
-}
-
-/// Compared with what is there, not with the old template: the step may be a second try.
-async fn set_ttl(ctx: &Ctx, name: &str, after: Option<(String, bool)>) -> Result<()> {
-    let input = api::DescribeTimeToLiveInput { table_name: name.to_owned() };
-    let found = ctx.call::<api::DescribeTimeToLive>(input).await?.time_to_live_description;
-    let before = found.and_then(|found| found.attribute_name);
-    let after = after.filter(|(_, enabled)| *enabled).map(|(attribute, _)| attribute);
-    if before == after {
-        return Ok(());
-    }
-    for (attribute, enabled) in [(before, false), (after, true)] {
-        let Some(attribute_name) = attribute else { continue };
-        ctx.call::<api::UpdateTimeToLive>(api::UpdateTimeToLiveInput {
-            table_name: name.to_owned(),
-            time_to_live_specification: api::TimeToLiveSpecification { enabled, attribute_name },
-        })
-        .await?;
-    }
-    Ok(())
-}
-
-async fn describe(ctx: &Ctx, name: &str) -> Result<api::TableDescription> {
+pub async fn describe(ctx: &Ctx, name: &str) -> Result<api::TableDescription> {
     let input = api::DescribeTableInput { table_name: name.to_owned() };
     Ok(ctx.call::<api::DescribeTable>(input).await?.table.unwrap_or_default())
 }
 
-async fn state(ctx: &Ctx, name: &str) -> Result<ResourceState> {
+pub async fn state(ctx: &Ctx, name: &str) -> Result<ResourceState> {
     let table = describe(ctx, name).await?;
     let mut state = ResourceState::new(name)
         .attribute("Arn", table.table_arn.unwrap_or_default())
@@ -136,21 +156,55 @@ async fn state(ctx: &Ctx, name: &str) -> Result<ResourceState> {
 }
 
 async fn update(engine: Arc<Engine>, ctx: Ctx, request: ResourceRequest) -> Result<ResourceState> {
-    let (before, after) = (&request.previous, &request.properties);
-    properties::check(after)?;
-    let name = request.physical_id.as_str();
-    update_indexes(&engine, &ctx, name, after).await?;
+    properties::check(&request.properties)?;
+    change(&engine, &ctx, &request.physical_id, &request.previous, &request.properties).await?;
+    state(&ctx, &request.physical_id).await
+}
+
+/// Makes the table what the properties say.
+pub async fn change(
+    engine: &Engine,
+    ctx: &Ctx,
+    name: &str,
+    before: &Properties,
+    after: &Properties,
+) -> Result<()> {
+    update_indexes(engine, ctx, name, after).await?;
     let mut input = changes(name, before, after)?;
-    let current = describe(&ctx, name).await?;
+    let current = describe(ctx, name).await?;
     set_throughput(&mut input, &current, after)?;
     if input != empty(name) {
         ctx.call::<api::UpdateTable>(input).await?;
     }
-    update_stream(&ctx, name, &current, after).await?;
-    update_tags(&ctx, &current, before, after).await?;
-    update_policy(&ctx, &current, before, after).await?;
-    settle(&ctx, name, before, after).await?;
-    state(&ctx, name).await
+    update_stream(ctx, name, &current, after).await?;
+    adjust(ctx, name, &current, before, after).await
+}
+
+/// The settings of a replica alone: class, protection, tags, policy, recovery, insights.
+pub async fn change_replica(
+    ctx: &Ctx,
+    name: &str,
+    before: &Properties,
+    after: &Properties,
+) -> Result<()> {
+    let input = changes(name, before, after)?;
+    if input != empty(name) {
+        ctx.call::<api::UpdateTable>(input).await?;
+    }
+    let current = describe(ctx, name).await?;
+    adjust(ctx, name, &current, before, after).await
+}
+
+async fn adjust(
+    ctx: &Ctx,
+    name: &str,
+    current: &api::TableDescription,
+    before: &Properties,
+    after: &Properties,
+) -> Result<()> {
+    settings::update_tags(ctx, current, before, after).await?;
+    settings::update_policy(ctx, current, before, after).await?;
+    settings::settle(ctx, name, before, after).await
 }
 
 fn empty(name: &str) -> api::UpdateTableInput {
@@ -321,57 +375,7 @@ async fn update_stream(
     Ok(())
 }
 
-async fn update_tags(
-    ctx: &Ctx,
-    current: &api::TableDescription,
-    before: &Properties,
-    after: &Properties,
-) -> Result<()> {
-    if before.get("Tags") == after.get("Tags") {
-        return Ok(());
-    }
-    let arn = current.table_arn.clone().unwrap_or_default();
-    let (old, new) = (properties::tags(before)?, properties::tags(after)?);
-    let gone: Vec<String> = old
-        .iter()
-        .filter(|tag| !new.iter().any(|kept| kept.key == tag.key))
-        .map(|tag| tag.key.clone())
-        .collect();
-    if !gone.is_empty() {
-        let input = api::UntagResourceInput { resource_arn: arn.clone(), tag_keys: gone };
-        ctx.call::<api::UntagResource>(input).await?;
-    }
-    if !new.is_empty() {
-        let input = api::TagResourceInput { resource_arn: arn, tags: new };
-        ctx.call::<api::TagResource>(input).await?;
-    }
-    Ok(())
-}
-
-async fn update_policy(
-    ctx: &Ctx,
-    current: &api::TableDescription,
-    before: &Properties,
-    after: &Properties,
-) -> Result<()> {
-    if before.get("ResourcePolicy") == after.get("ResourcePolicy") {
-        return Ok(());
-    }
-    let resource_arn = current.table_arn.clone().unwrap_or_default();
-    match properties::policy(after)? {
-        Some(policy) => {
-            let input = api::PutResourcePolicyInput { resource_arn, policy, ..Default::default() };
-            ctx.call::<api::PutResourcePolicy>(input).await?;
-        }
-        None => {
-            let input = api::DeleteResourcePolicyInput { resource_arn, ..Default::default() };
-            ctx.call::<api::DeleteResourcePolicy>(input).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn delete(ctx: Ctx, request: ResourceRequest) -> Result<()> {
+pub async fn delete(ctx: Ctx, request: ResourceRequest) -> Result<()> {
     let input = api::DeleteTableInput { table_name: request.physical_id };
     match ctx.call::<api::DeleteTable>(input).await {
         Err(error) if error.code() == "ResourceNotFoundException" => Ok(()),

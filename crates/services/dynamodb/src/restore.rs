@@ -148,6 +148,7 @@ fn target(ctx: &Ctx, name: &str, source: &TableRecord, wanted: Overrides) -> Res
         provisioned,
         throughput: source.throughput.clone(),
         billing_stated: !provisioned,
+        class_stated: source.class_stated,
         infrequent_access: source.infrequent_access,
         sse: source.sse.clone(),
         on_demand_read_max: source.on_demand_read_max,

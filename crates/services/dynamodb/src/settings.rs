@@ -48,6 +48,9 @@ pub async fn update_ttl(
         let Some(mut record) = TABLES.get(txn, scope, target.name.as_str()).await? else {
             return Err(errors::table_not_found(&target.name));
         };
+        if record.filling {
+            return Err(errors::table_in_use(&target.name));
+        }
         check_ttl(&record, &wanted)?;
         let key = (target.account, target.region.as_str(), target.name.as_str());
         if wanted.enabled {

@@ -134,6 +134,8 @@ record! {
         41 => global_version: String,
         // The key that a replica was given at its creation, as the client named it.
         42 => replica_key: Option<String>,
+        // The client named the class; it is shown then.
+        43 => class_stated: bool,
     }
 
     /// Another region of a global table: what this one must know of it.
@@ -204,6 +206,8 @@ record! {
         9 => range: Option<String>,
         // The version of the commit that ended it.
         10 => last_version: u64,
+        11 => policy: Option<String>,
+        12 => policy_revision: String,
     }
 
     pub struct TokenRecord {

@@ -109,7 +109,7 @@ pub fn entry(record: &TableRecord, stream: &StreamRecordOf) -> StreamEntry {
         ended_ms: stream.disabled_ms,
         hash: record.hash.clone(),
         range: record.range.clone(),
-        last_version: 0,
+        ..Default::default()
     }
 }
 

@@ -137,6 +137,7 @@ fn table() -> TableRecord {
         }],
         global_version: "2019.11.21".into(),
         replica_key: Some("alias".into()),
+        class_stated: true,
     }
 }
 
@@ -191,6 +192,8 @@ fn format_of_stored_data() {
         hash: "id".into(),
         range: Some("at".into()),
         last_version: 3,
+        policy: Some("{}".into()),
+        policy_revision: "4".into(),
     };
     let token =
         TokenRecord { fingerprint: Bytes::from_static(b"print"), expires_ms: 1, read_units: 2 };

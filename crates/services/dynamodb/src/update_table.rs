@@ -39,7 +39,11 @@ pub async fn update(
         apply(&ctx, txn, &input, &mut record)?;
         let updates = input.replica_updates.as_deref().unwrap_or_default();
         replicas::apply(&ctx, txn, updates, &mut record).await?;
-        replicas::store(&ctx, txn, scope, &mut record).await?;
+        if replicas::removes(updates, ctx.region()) {
+            replicas::resign(&ctx, txn, &record).await?;
+        } else {
+            replicas::store(&ctx, txn, scope, &mut record).await?;
+        }
         (before, record)
     })?;
     let description = answer(&before_after, &target.arn(), &sizes);
@@ -164,6 +168,7 @@ fn apply(
     }
     if let Some(class) = &input.table_class {
         record.infrequent_access = *class == api::TableClass::StandardInfrequentAccess;
+        record.class_stated = true;
         record.class_changed_ms = ctx.now().millis();
     }
     if let Some(protected) = input.deletion_protection_enabled {

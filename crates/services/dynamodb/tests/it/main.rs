@@ -15,5 +15,6 @@ mod regions;
 mod resources;
 mod streams;
 mod tables;
+mod throttling;
 mod time_to_live;
 mod transactions;

@@ -105,6 +105,17 @@ async fn a_write_is_seen_in_every_region() {
     assert!(error.message().starts_with("Update global table operation failed"), "{error:?}");
     let table = call(&paris, "DescribeTable", json!({"TableName": "tab"})).await.unwrap();
     assert_eq!(table["Table"].get("Replicas"), None);
+    // A replica may remove itself, but not the last.
+    call(&paris, "UpdateTable", add("eu-west-1")).await.unwrap();
+    let resign =
+        json!({"TableName": "tab", "ReplicaUpdates": [{"Delete": {"RegionName": "eu-west-3"}}]});
+    call(&paris, "UpdateTable", resign).await.unwrap();
+    assert_eq!(get(&dublin).await["v"], json!({"N": "3"}));
+    let error = call(&paris, "DescribeTable", json!({"TableName": "tab"})).await.unwrap_err();
+    assert_eq!(error.code(), "ResourceNotFoundException");
+    let last =
+        json!({"TableName": "tab", "ReplicaUpdates": [{"Delete": {"RegionName": "eu-west-1"}}]});
+    assert!(call(&dublin, "UpdateTable", last).await.is_err());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sereno_kernel::{ResourceRequest, ResourceState};
 
-use crate::house::{House, house};
+use crate::house::{House, call, house};
 
 const TYPE: &str = "AWS::DynamoDB::Table";
 
@@ -89,9 +89,176 @@ async fn a_table_as_a_resource() {
 #[tokio::test]
 async fn what_is_not_served_is_refused() {
     let house = house();
-    let mut wanted = properties();
-    wanted["ImportSourceSpecification"] = json!({"InputFormat": "CSV"});
     let kind = house.cloud.cloud().resource_type(TYPE).unwrap();
-    let error = kind.run_create(house.cloud.ctx(), request(wanted)).await.unwrap_err();
-    assert!(error.message().contains("ImportSourceSpecification"), "{error:?}");
+    let cases = [
+        ("Colour", json!("red"), "Encountered unsupported property Colour"),
+        (
+            "SSESpecification",
+            json!({"SSEEnabled": true, "Why": 1}),
+            "Encountered unsupported property Why",
+        ),
+        (
+            "KinesisStreamSpecification",
+            json!({"StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}),
+            "Stream s under account 000000000000 not found.",
+        ),
+    ];
+    for (name, value, sentence) in cases {
+        let mut wanted = properties();
+        wanted[name] = value;
+        let error = kind.run_create(house.cloud.ctx(), request(wanted)).await.unwrap_err();
+        assert_eq!(error.message(), sentence);
+    }
+}
+
+#[tokio::test]
+async fn insights_and_policies() {
+    let house = house();
+    let mut wanted = properties();
+    let policy = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": "*", "Action": "dynamodb:DescribeStream", "Resource": "*"
+    }]});
+    wanted["ContributorInsightsSpecification"] = json!({"Enabled": true, "Mode": "THROTTLED_KEYS"});
+    wanted["StreamSpecification"]["ResourcePolicy"] = json!({"PolicyDocument": policy});
+    let first = request(wanted);
+    let made = create(&house, &first).await;
+    let name = json!({"TableName": made.physical_id});
+    let found = house.ok("DescribeContributorInsights", name.clone()).await;
+    assert_eq!(found["ContributorInsightsStatus"], "ENABLED");
+    assert_eq!(found["ContributorInsightsMode"], "THROTTLED_KEYS");
+    assert_eq!(found["ContributorInsightsRuleList"].as_array().unwrap().len(), 2);
+    let stream = json!({"ResourceArn": made.attributes["StreamArn"]});
+    let found = house.ok("GetResourcePolicy", stream.clone()).await;
+    let text: Value = serde_json::from_str(found["Policy"].as_str().unwrap()).unwrap();
+    assert_eq!(text, policy);
+
+    let update = ResourceRequest {
+        physical_id: made.physical_id.clone(),
+        previous: first.properties.clone(),
+        properties: object(properties()),
+        ..first
+    };
+    let kind = house.cloud.cloud().resource_type(TYPE).unwrap();
+    kind.run_update(house.cloud.ctx(), update).await.expect("updated");
+    let found = house.ok("DescribeContributorInsights", name).await;
+    assert_eq!(found["ContributorInsightsStatus"], "DISABLED");
+    assert_eq!(house.fails("GetResourcePolicy", stream).await.0, "PolicyNotFoundException");
+}
+
+#[tokio::test]
+async fn a_table_filled_by_an_import() {
+    let house = house();
+    house.cloud.start_tasks().await;
+    let ctx = house.cloud.ctx();
+    let bucket = sereno_api_s3::CreateBucketInput { bucket: "data".into(), ..Default::default() };
+    ctx.call::<sereno_api_s3::CreateBucket>(bucket).await.unwrap();
+    let object = sereno_api_s3::PutObjectInput {
+        bucket: "data".into(),
+        key: "in.csv".into(),
+        body: sereno_wire::Body::Bytes("id,v\na,1\nb,2\n".into()),
+        content_length: Some(13),
+        ..Default::default()
+    };
+    ctx.call::<sereno_api_s3::PutObject>(object).await.unwrap();
+    let mut wanted = properties();
+    wanted["ImportSourceSpecification"] =
+        json!({"InputFormat": "CSV", "S3BucketSource": {"S3Bucket": "data"}});
+    let kind = house.cloud.cloud().resource_type(TYPE).unwrap();
+    let making = tokio::spawn(kind.run_create(ctx, request(wanted)));
+    while !making.is_finished() {
+        house.cloud.advance(std::time::Duration::from_millis(100));
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let made = making.await.unwrap().expect("created");
+    let items = house.all("Scan", json!({"TableName": made.physical_id})).await;
+    assert_eq!(items.len(), 2);
+    assert!(made.attributes.contains_key("StreamArn"));
+}
+
+fn global(regions: &[&str]) -> Value {
+    let replicas: Vec<Value> = regions
+        .iter()
+        .map(|region| {
+            json!({
+                "Region": region,
+                "Tags": [{"Key": "region", "Value": region}],
+                "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true},
+                "ReadProvisionedThroughputSettings": {"ReadCapacityUnits": 5},
+                "GlobalSecondaryIndexes": [{
+                    "IndexName": "by-v",
+                    "ReadProvisionedThroughputSettings": {"ReadCapacityUnits": "3"}
+                }],
+            })
+        })
+        .collect();
+    json!({
+        "AttributeDefinitions": [
+            {"AttributeName": "id", "AttributeType": "S"}, {"AttributeName": "v", "AttributeType": "S"}
+        ],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "BillingMode": "PROVISIONED",
+        "WriteProvisionedThroughputSettings": {"WriteCapacityAutoScalingSettings": {
+            "MinCapacity": 2, "MaxCapacity": 10,
+            "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 70}
+        }},
+        "GlobalSecondaryIndexes": [{
+            "IndexName": "by-v",
+            "KeySchema": [{"AttributeName": "v", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"},
+            "WriteProvisionedThroughputSettings": {"WriteCapacityAutoScalingSettings": {
+                "SeedCapacity": 4, "MinCapacity": 2, "MaxCapacity": 10,
+                "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 70}
+            }}
+        }],
+        "StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
+        "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": true},
+        "Replicas": replicas,
+    })
+}
+
+#[tokio::test]
+async fn a_global_table_as_a_resource() {
+    const GLOBAL: &str = "AWS::DynamoDB::GlobalTable";
+    let house = house();
+    let ctx = house.cloud.ctx();
+    let paris = ctx.in_region(sereno_base::Region::parse("eu-west-3").unwrap());
+    let dublin = ctx.in_region(sereno_base::Region::parse("eu-west-1").unwrap());
+    let kind = house.cloud.cloud().resource_type(GLOBAL).expect(GLOBAL);
+    let first = request(global(&["us-east-1", "eu-west-3"]));
+    let made = kind.run_create(ctx.clone(), first.clone()).await.expect("created");
+    // A second try after a crash.
+    let again = kind.run_create(ctx.clone(), first.clone()).await.expect("created again");
+    assert_eq!(made, again);
+    let name = json!({"TableName": made.physical_id});
+    let describe = async |ctx: &sereno_kernel::Ctx| {
+        call(ctx, "DescribeTable", name.clone()).await.map(|found| found["Table"].clone())
+    };
+    let table = describe(&paris).await.unwrap();
+    assert_eq!(table["ProvisionedThroughput"]["WriteCapacityUnits"], 2);
+    assert_eq!(table["ProvisionedThroughput"]["ReadCapacityUnits"], 5);
+    let index = &table["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"];
+    assert_eq!((&index["ReadCapacityUnits"], &index["WriteCapacityUnits"]), (&json!(3), &json!(4)));
+    let tags = call(&paris, "ListTagsOfResource", json!({"ResourceArn": table["TableArn"]})).await;
+    assert_eq!(tags.unwrap()["Tags"], json!([{"Key": "region", "Value": "eu-west-3"}]));
+    let past = call(&paris, "DescribeContinuousBackups", name.clone()).await.unwrap();
+    let past = &past["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"];
+    assert_eq!(past["PointInTimeRecoveryStatus"], "ENABLED");
+
+    let update = ResourceRequest {
+        physical_id: made.physical_id.clone(),
+        previous: first.properties.clone(),
+        properties: object(global(&["us-east-1", "eu-west-1"])),
+        ..first.clone()
+    };
+    kind.run_update(ctx.clone(), update.clone()).await.expect("updated");
+    assert!(describe(&paris).await.is_err());
+    assert_eq!(describe(&dublin).await.unwrap()["Replicas"][0]["RegionName"], "us-east-1");
+    let delete = ResourceRequest { physical_id: made.physical_id.clone(), ..update };
+    for _ in 0..2 {
+        kind.run_delete(ctx.clone(), delete.clone()).await.expect("deleted");
+    }
+    assert!(describe(&dublin).await.is_err() && describe(&ctx).await.is_err());
+    let elsewhere = request(global(&["eu-west-3"]));
+    let error = kind.run_create(ctx, elsewhere).await.unwrap_err();
+    assert_eq!(error.message(), "Replicas must contain the region of the stack, us-east-1");
 }
