@@ -57,6 +57,7 @@ const SETTINGS: &[&str] = &[
 /// What a setting goes back to when a template no longer names it.
 fn default_of(setting: &str) -> Option<Value> {
     Some(match setting {
+        "DeadLetterConfig" => json!({"TargetArn": ""}),
         "Description" => json!(""),
         "Environment" => json!({"Variables": {}}),
         "EphemeralStorage" => json!({"Size": 512}),
