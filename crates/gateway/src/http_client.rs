@@ -1,16 +1,19 @@
-//! The kernel's `HttpClient` port: plain HTTP out, one connection a request.
+//! The kernel's `HttpClient` port: HTTP out, plain or over TLS, one connection a request.
 
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::Full;
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use sereno_kernel::{BoxFuture, Error, HttpClient, Kind, Result};
 use sereno_wire::{HttpRequest, HttpResponse};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::body::read_response;
+use crate::tls_client;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// API Gateway's limit for a payload, the largest that any caller of this port allows.
@@ -49,18 +52,20 @@ fn failed(kind: Kind, url: &str, why: &str) -> Error {
 
 async fn send(url: &str, request: HttpRequest) -> io::Result<HttpResponse> {
     let uri: hyper::Uri = url.parse().map_err(io::Error::other)?;
-    if uri.scheme_str() != Some("http") {
-        let message = "only http:// URLs can be called; TLS to other servers is not built in yet";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
-    }
+    let secure = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return Err(io::Error::other("only http:// and https:// URLs can be called")),
+    };
     let host = uri.host().ok_or_else(|| io::Error::other("the URL has no host"))?;
-    let port = uri.port_u16().unwrap_or(80);
-    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+    let host = host.trim_matches(['[', ']']);
+    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    // Ends by itself when the response was read or the sender is gone.
-    tokio::spawn(connection);
+    let mut sender = match secure {
+        true => open(tls_client::connect(host, stream).await?).await?,
+        false => open(stream).await?,
+    };
     let body = request.body.collect(BODY_BYTES_MAX).await?;
     let mut outgoing = hyper::Request::new(Full::new(body));
     *outgoing.method_mut() = request.method;
@@ -82,4 +87,14 @@ async fn send(url: &str, request: HttpRequest) -> io::Result<HttpResponse> {
     answer.headers = head.headers;
     answer.body = read_response(body, BODY_BYTES_MAX).await?.into();
     Ok(answer)
+}
+
+async fn open(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> io::Result<SendRequest<Full<Bytes>>> {
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // Ends by itself when the response was read or the sender is gone.
+    tokio::spawn(connection);
+    Ok(sender)
 }

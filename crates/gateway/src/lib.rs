@@ -16,6 +16,7 @@ mod presigned_v2;
 mod refusal;
 mod server;
 pub mod sigv4;
+mod tls_client;
 
 pub use http_client::HyperClient;
 pub use identify::{RootKey, RootKeys};
