@@ -202,7 +202,6 @@ fn folder(
             DurabilityOption::Durable => Durability::Durable,
             DurabilityOption::Relaxed => Durability::Relaxed { interval: RELAXED_INTERVAL },
         },
-        cache_bytes: cache_bytes(memory_bytes()),
         ..Default::default()
     };
     let (store, blobs) = sereno_store_local::open(folder.path(), &options)
@@ -213,25 +212,6 @@ fn folder(
         name: folder.path().display().to_string(),
         keys: Keys::Folder(folder),
     })
-}
-
-/// A sixteenth of the memory for blocks that were read, within reason. It fills as there is data to read.
-fn cache_bytes(memory_bytes: u64) -> usize {
-    const MIN: u64 = 8 << 20;
-    const MAX: u64 = 256 << 20;
-    usize::try_from((memory_bytes / 16).clamp(MIN, MAX)).expect("at most 256 MiB")
-}
-
-/// What this process may use: the machine's memory, or less where its control group is limited. 0: unknown.
-fn memory_bytes() -> u64 {
-    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let total = std::fs::read_to_string("/proc/meminfo").ok();
-    let total = total
-        .as_deref()
-        .and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
-    let limits = groups.into_iter().filter_map(number).chain(total.map(|kib| kib * 1024));
-    limits.min().unwrap_or(0)
 }
 
 async fn database(url: &str, objects: &str) -> Result<(Place, PostgresStore), String> {
@@ -304,13 +284,5 @@ mod tests {
         refused("http://host:9000");
         refused("http:///bucket");
         refused("http://host:9000/");
-    }
-
-    #[test]
-    fn the_cache_follows_the_memory_within_reason() {
-        assert_eq!(cache_bytes(0), 8 << 20);
-        assert_eq!(cache_bytes(1 << 30), 64 << 20);
-        assert_eq!(cache_bytes(64 << 30), 256 << 20);
-        assert!(memory_bytes() > 0);
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::clients::ClientOptions;
 use crate::data_dir::DataDir;
-use crate::place::{DurabilityOption, EngineOption, FolderOptions, Place, PlaceOptions};
+use crate::place::{DurabilityOption, EngineOption, FolderOptions, PlaceOptions};
 use crate::{Outcome, control, services};
 
 const METER_FLUSH_EVERY: Duration = Duration::from_secs(10);

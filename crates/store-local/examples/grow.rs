@@ -72,6 +72,17 @@ async fn fill(store: &LocalStore, from: u64, to: u64, bytes: usize) {
     store.commit(batch).await.expect("a commit");
 }
 
+/// Waits until what was filled is merged.
+async fn settle() {
+    loop {
+        let before = processor_time();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        if processor_time() - before < Duration::from_millis(50) {
+            return;
+        }
+    }
+}
+
 /// Writes over random items.
 async fn puts(store: &LocalStore, items: u64, bytes: usize) {
     let (begun, before) = (Instant::now(), processor_time());
@@ -124,6 +135,7 @@ async fn main() {
     while items <= most {
         fill(&store, filled, items, bytes).await;
         filled = items;
+        settle().await;
         print!("{items:>9} items");
         puts(&store, items, bytes).await;
         gets(&store, items).await;
