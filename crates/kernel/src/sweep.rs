@@ -18,6 +18,7 @@ use sereno_store::{BlobRef, Key, Record, StoreError, Table};
 use crate::{Cloud, Ctx, Outcome, Service, Task, TaskKind};
 
 type StoreResult<T> = sereno_store::Result<T>;
+type NamedFn = Box<dyn Fn(&[u8]) -> StoreResult<Vec<BlobRef>> + Send + Sync>;
 
 /// Longer than any operation takes from finishing a blob to committing its record.
 pub const AGE_MIN: Duration = Duration::from_secs(3600);
@@ -28,7 +29,7 @@ const OWN: &str = "kernel";
 /// A table whose records refer to blobs.
 pub struct BlobTable {
     begins: Vec<u8>,
-    named: Box<dyn Fn(&[u8]) -> StoreResult<Vec<BlobRef>> + Send + Sync>,
+    named: NamedFn,
 }
 
 impl Service {

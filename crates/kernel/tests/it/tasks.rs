@@ -155,3 +155,29 @@ async fn recurring_work_is_planned_once_however_many_nodes_start() {
         assert_eq!(tries(&runs).len(), round);
     }
 }
+
+/// Pollers sleep most of the time: however many there are, other work finds room.
+#[tokio::test]
+async fn standing_tasks_take_no_room() {
+    let stands = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&stands);
+    let standing = TaskKind::new("test.standing", move |_: Ctx, _: Task| {
+        count.fetch_add(1, Ordering::Relaxed);
+        std::future::pending::<Result<Outcome>>()
+    })
+    .standing();
+    let runs = Runs::default();
+    let passing = kind("test.passing", &runs, |_| Ok(Outcome::Done));
+    let cloud =
+        TestCloud::builder().service(Service::new(&SERVICE).task(standing).task(passing)).build();
+    for _ in 0..300 {
+        leave(&cloud, "test.standing").await;
+    }
+    leave(&cloud, "test.passing").await;
+    cloud.start_tasks().await;
+    for _ in 0..10 {
+        settle().await;
+    }
+    assert_eq!(stands.load(Ordering::Relaxed), 300);
+    assert_eq!(tries(&runs), [1]);
+}
