@@ -24,7 +24,7 @@ use crate::source::StreamRecord;
 const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(500);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
 const OK: &str = "OK";
-const CALL_FAILED: &str = "PROBLEM: Function call failed";
+pub const CALL_FAILED: &str = "PROBLEM: Function call failed";
 
 /// Records that are tried together.
 struct Part {

@@ -18,6 +18,7 @@ use sereno_store::{Batch, transact};
 use crate::errors::ENSURE_ROLE;
 use crate::event_state::{CHECKPOINTS, MAPPINGS, MappingRecord, RESULTS, ResultRecord};
 use crate::lane::Lane;
+use crate::lane_batch::CALL_FAILED;
 use crate::mapping::{DELETING, DISABLED, ENABLED};
 use crate::names::{FunctionName, resolve};
 use crate::source::Stream;
@@ -104,6 +105,7 @@ pub async fn note(ctx: &Ctx, uuid: &str, text: &str) -> Result<()> {
 fn trouble(error: &Error, source_arn: &str) -> String {
     match error.kind() {
         Kind::Denied => format!("PROBLEM: Cannot access stream {source_arn}. {ENSURE_ROLE}"),
+        Kind::NotFound if error.message().starts_with("Function") => CALL_FAILED.to_owned(),
         Kind::NotFound => format!("PROBLEM: Stream not found: {source_arn}"),
         _ => "PROBLEM: internal Lambda error. Please contact Lambda customer support.".to_owned(),
     }
