@@ -4,7 +4,7 @@ use sereno_api_lambda as api;
 use sereno_kernel::{Ctx, Result};
 
 use crate::concurrency::{ACCOUNT_CONCURRENCY, reserved};
-use crate::state::{FUNCTIONS, HEADS};
+use crate::state::{FUNCTIONS, HEADS, LAYER_HEADS, LAYER_VERSIONS};
 
 /// AWS's defaults: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 const TOTAL_CODE_BYTES: i64 = 80_530_636_800;
@@ -21,6 +21,11 @@ pub async fn settings(
         for (_, version) in FUNCTIONS.list(ctx.scope(), (name.as_str(),)).read(ctx.store()).await? {
             code_bytes += i64::try_from(version.code.size_bytes).unwrap_or(0);
         }
+    }
+    for (name, _) in LAYER_HEADS.list(ctx.scope(), ()).read(ctx.store()).await? {
+        let versions = LAYER_VERSIONS.list(ctx.scope(), (name.as_str(),)).read(ctx.store()).await?;
+        let sizes = versions.iter().map(|(_, layer)| layer.code.size_bytes);
+        code_bytes += i64::try_from(sizes.sum::<u64>()).unwrap_or(0);
     }
     let left = ACCOUNT_CONCURRENCY - reserved(&ctx, ctx.store(), "").await?;
     Ok(api::GetAccountSettingsOutput {

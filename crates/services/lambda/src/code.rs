@@ -35,7 +35,7 @@ pub async fn accept(ctx: &Ctx, source: &Source<'_>) -> Result<CodeRecord> {
     let bytes = match (source.zip_file, source.s3_bucket, source.s3_key) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => return Err(errors::code_from_two_places()),
         (Some(bytes), ..) if bytes.len() > ZIPPED_BYTES_MAX => {
-            return Err(errors::zipped_too_large());
+            return Err(errors::zipped_too_large(ZIPPED_BYTES_MAX));
         }
         (Some(bytes), ..) => bytes.clone(),
         (None, Some(bucket), Some(key)) => {

@@ -178,10 +178,11 @@ pub fn unzipped_too_large(limit_bytes: u64) -> Error {
     invalid(format!("Unzipped size must be smaller than {limit_bytes} bytes"))
 }
 
-pub fn zipped_too_large() -> Error {
+/// Recorded: test_lambda_api.py::TestLambdaSizeLimits::test_oversized_zipped_create_lambda
+pub fn zipped_too_large(limit_bytes: usize) -> Error {
     Error::invalid(
         "RequestEntityTooLargeException",
-        "Request must be smaller than 69905067 bytes for the CreateFunction operation",
+        format!("Zipped size must be smaller than {limit_bytes} bytes"),
     )
     .status(413)
 }

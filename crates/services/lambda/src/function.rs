@@ -33,6 +33,7 @@ pub async fn create(
     if name.name.len() > NAME_MAX {
         return Err(errors::name_too_long(&name.name, NAME_MAX));
     }
+    let layers = layer_use::load(&ctx, input.layers.as_deref()).await?;
     tag::check_count(&input.tags.clone().unwrap_or_default())?;
     if HEADS.get(ctx.store(), ctx.scope(), name.name.as_str()).await?.is_some() {
         return Err(errors::function_exists(&name.name));
@@ -40,7 +41,6 @@ pub async fn create(
     check_role(&ctx, &input.role).await?;
     let signing = input.code_signing_config_arn.clone().unwrap_or_default();
     signing::check_deployment(&ctx, &signing).await?;
-    let layers = layer_use::load(&ctx, input.layers.as_deref()).await?;
     let mut record = FunctionRecord {
         name: name.name.clone(),
         version: LATEST.to_owned(),
@@ -277,8 +277,11 @@ async fn change_latest(
         let kept = Some(latest.build());
         sandbox.retire(ctx.account(), ctx.region(), name, Some(LATEST), kept);
     }
-    let qualifier = publish.then_some(shown.version.as_str());
-    Ok(configuration::updating(ctx, describe(ctx, &shown, qualifier)))
+    if publish {
+        let shown = describe(ctx, &shown, Some(&shown.version));
+        return Ok(configuration::creating(ctx, shown));
+    }
+    Ok(configuration::updating(ctx, describe(ctx, &shown, None)))
 }
 
 pub async fn delete(

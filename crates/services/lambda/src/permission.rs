@@ -106,15 +106,21 @@ pub fn policy_key(name: &FunctionName) -> (&str, &str) {
     (&name.name, name.qualifier.as_deref().unwrap_or_default())
 }
 
-/// A change of the policy is a change of what it stands on: the function's, version's or alias's revision is the
-/// policy's, too. Recorded: test_lambda_api.py::TestLambdaRevisions::test_function_revisions_permissions
+/// A change of the policy is a change of what it stands on: the function's, version's or alias's revision becomes the
+/// policy's. A caller names the policy's revision, or, if there is none yet, that of what it will stand on.
+/// Recorded: test_lambda_api.py::TestLambdaRevisions::test_function_revisions_permissions,
+/// TestLambdaPermissions::test_lambda_permission_fn_versioning
 pub async fn revise(
     ctx: &Ctx,
     txn: &mut Txn,
     name: &FunctionName,
     given: Option<&str>,
 ) -> Result<String> {
-    let wrong = |current: &str| given.is_some_and(|given| given != current);
+    let policy = POLICIES.get(txn, ctx.scope(), &policy_key(name)).await?;
+    let wrong = |own: &str| {
+        let current = policy.as_ref().map_or(own, |policy| policy.revision_id.as_str());
+        given.is_some_and(|given| given != current)
+    };
     let revision_id = ctx.random_uuid();
     let alias = match name.qualifier.as_deref() {
         Some(qualifier) if !is_version(qualifier) => {
@@ -136,9 +142,7 @@ pub async fn revise(
     if wrong(&function.revision_id) {
         return Err(errors::wrong_revision("GetPolicy"));
     }
-    // Instances stay: code and configuration are the same.
-    function.build = function.build().to_owned();
-    function.revision_id.clone_from(&revision_id);
+    function.revise(revision_id.clone());
     let version = version_key(&function.version);
     FUNCTIONS.put(txn, ctx.scope(), &(name.name.as_str(), version.as_str()), &function);
     Ok(revision_id)
@@ -187,6 +191,9 @@ fn statement(ctx: &Ctx, name: &FunctionName, input: &api::AddPermissionInput) ->
     Ok(Value::Object(statement))
 }
 
+/// Domains of services. Recorded: test_lambda_api.py::TestLambdaPermissions::test_permission_exceptions
+const SERVICES: &[&str] = &[".amazonaws.com", ".amazonaws.com.cn", ".amazon.com"];
+
 fn principal(given: &str) -> Result<Value> {
     if given == "*" {
         return Ok(json!("*"));
@@ -200,7 +207,7 @@ fn principal(given: &str) -> Result<Value> {
             None => Err(errors::principal_invalid()),
         };
     }
-    if given.contains('.') && !given.contains(['/', ':', ' ']) {
+    if SERVICES.iter().any(|domain| given.ends_with(domain)) && !given.contains(['/', ':', ' ']) {
         return Ok(json!({ "Service": given }));
     }
     Err(errors::principal_invalid())
@@ -239,18 +246,8 @@ pub async fn get(ctx: Ctx, input: api::GetPolicyInput) -> Result<api::GetPolicyO
     let record = found.ok_or_else(errors::policy_not_found)?;
     Ok(api::GetPolicyOutput {
         policy: Some(document(&record).to_string()),
-        revision_id: Some(revision_of(&ctx, &name).await?),
+        revision_id: Some(record.revision_id),
     })
-}
-
-pub async fn revision_of(ctx: &Ctx, name: &FunctionName) -> Result<String> {
-    if let Some(qualifier) = name.qualifier.as_deref().filter(|text| !is_version(text)) {
-        let key = (name.name.as_str(), qualifier);
-        if let Some(alias) = ALIASES.get(ctx.store(), ctx.scope(), &key).await? {
-            return Ok(alias.revision_id);
-        }
-    }
-    Ok(resolve(ctx, ctx.store(), name, 1.0).await?.function.revision_id)
 }
 
 #[cfg(test)]
@@ -263,7 +260,7 @@ mod tests {
         let root = json!({"AWS": "arn:aws:iam::123456789012:root"});
         assert_eq!(principal("123456789012").unwrap(), root);
         assert_eq!(principal("*").unwrap(), json!("*"));
-        for bad in ["", "nobody", "arn:aws:iam", "a/b.c"] {
+        for bad in ["", "nobody", "arn:aws:iam", "a/b.c", "invalid.nonaws.com"] {
             assert!(principal(bad).is_err(), "{bad}");
         }
     }

@@ -8,7 +8,7 @@ use sereno_store::transact;
 
 use crate::errors;
 use crate::names::{FunctionName, LATEST};
-use crate::permission::{POLICY_BYTES_MAX, document, policy_key, revise, revision_of};
+use crate::permission::{POLICY_BYTES_MAX, document, policy_key, revise};
 use crate::state::{POLICIES, PolicyRecord, head};
 
 fn name(arn: &str) -> Result<FunctionName> {
@@ -30,7 +30,7 @@ pub async fn get(
     let record = found.ok_or_else(errors::policy_not_found)?;
     Ok(api::GetResourcePolicyOutput {
         policy: Some(document(&record).to_string()),
-        revision_id: Some(revision_of(&ctx, &name).await?),
+        revision_id: Some(record.revision_id),
     })
 }
 

@@ -152,6 +152,12 @@ impl FunctionRecord {
         serde_json::from_slice(&json).ok()
     }
 
+    /// A new revision of the same code and configuration: instances stay.
+    pub fn revise(&mut self, revision_id: String) {
+        self.build = self.build().to_owned();
+        self.revision_id = revision_id;
+    }
+
     /// What instances of this version are told apart by.
     pub fn build(&self) -> &str {
         if self.build.is_empty() { &self.revision_id } else { &self.build }
@@ -200,6 +206,7 @@ record! {
         3 => qualifier: String,
         4 => auth_type: String,
         5 => cors: Option<CorsRecord>,
+        /// Empty: never said.
         6 => invoke_mode: String,
         7 => created_ms: i64,
         8 => modified_ms: i64,

@@ -7,8 +7,8 @@ use sereno_kernel::{Ctx, Error, Result};
 use sereno_store::{Read, Txn, transact};
 
 use crate::event_state::MAPPINGS;
-use crate::names::FunctionName;
-use crate::state::{CODE_SIGNING_CONFIGS, HEADS, head};
+use crate::names::{FunctionName, LATEST};
+use crate::state::{CODE_SIGNING_CONFIGS, FUNCTIONS, HEADS, head};
 use crate::{errors, signing};
 
 type Tags = BTreeMap<String, String>;
@@ -64,6 +64,12 @@ impl Owner {
                 if let Some(mut head) = HEADS.get(txn, scope, name.as_str()).await? {
                     head.tags = tags;
                     HEADS.put(txn, scope, name.as_str(), &head);
+                }
+                // Recorded: test_lambda_api.py::TestLambdaTags::test_tag_lifecycle
+                let key = (name.as_str(), LATEST);
+                if let Some(mut latest) = FUNCTIONS.get(txn, scope, &key).await? {
+                    latest.revise(ctx.random_uuid());
+                    FUNCTIONS.put(txn, scope, &key, &latest);
                 }
             }
             Owner::CodeSigningConfig(id) => {

@@ -83,7 +83,18 @@ fn describe(ctx: &Ctx, record: &UrlRecord) -> api::FunctionUrlConfig {
         last_modified_time: time(record.modified_ms),
         cors: cors(record),
         auth_type: record.auth_type.as_str().into(),
-        invoke_mode: Some(record.invoke_mode.as_str().into()),
+        invoke_mode: Some(record.mode().into()),
+    }
+}
+
+/// What was never said is only shown to who asks. Recorded: test_lambda_api.py::TestLambdaUrl::test_url_config_lifecycle
+fn said(record: &UrlRecord) -> Option<api::InvokeMode> {
+    (!record.invoke_mode.is_empty()).then(|| record.invoke_mode.as_str().into())
+}
+
+impl UrlRecord {
+    pub fn mode(&self) -> &str {
+        if self.invoke_mode.is_empty() { BUFFERED } else { &self.invoke_mode }
     }
 }
 
@@ -94,7 +105,7 @@ pub async fn create(
     let name = name(&input.function_name, input.qualifier.as_deref())?;
     let ctx = name.place(&ctx)?;
     let now = ctx.now().millis();
-    let mode = input.invoke_mode.as_ref().map_or(BUFFERED, api::InvokeMode::as_str);
+    let mode = input.invoke_mode.as_ref().map_or("", api::InvokeMode::as_str);
     let (function, qualifier) = key(&name);
     let record = UrlRecord {
         id: ctx.random_id(ID_ALPHABET, ID_LENGTH),
@@ -128,8 +139,7 @@ pub async fn create(
         auth_type: shown.auth_type,
         cors: shown.cors,
         creation_time: shown.creation_time,
-        // Shown only where it was asked for. Recorded: test_lambda_api.py::TestLambdaUrl::test_url_config_lifecycle
-        invoke_mode: input.invoke_mode,
+        invoke_mode: said(&record),
     })
 }
 
@@ -183,7 +193,7 @@ pub async fn update(
         cors: shown.cors,
         creation_time: shown.creation_time,
         last_modified_time: shown.last_modified_time,
-        invoke_mode: shown.invoke_mode,
+        invoke_mode: said(&record),
     })
 }
 

@@ -95,7 +95,14 @@ pub async fn publish(
         {
             return Err(errors::wrong_revision("GetFunction/GetAlias"));
         }
+        let before = head.last_version;
         let version = publish_latest(&ctx, txn, &mut head, &latest, description).await?;
+        if head.last_version > before {
+            // Recorded: test_lambda_api.py::TestLambdaRevisions::test_function_revisions_version_and_alias
+            let mut latest = latest;
+            latest.revise(ctx.random_uuid());
+            FUNCTIONS.put(txn, ctx.scope(), &(name, LATEST), &latest);
+        }
         HEADS.put(txn, ctx.scope(), name, &head);
         version
     })?;

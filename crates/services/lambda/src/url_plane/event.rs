@@ -21,6 +21,12 @@ pub struct Head {
     headers: Vec<(String, String)>,
 }
 
+/// Decoded, with one slash before it. Recorded: test_lambda.py::TestLambdaURL::test_lambda_url_echo_http_fixture_default
+fn readable(path: &str) -> String {
+    let path = format!("/{}", path.trim_start_matches('/'));
+    percent_decode(&path).unwrap_or(path)
+}
+
 impl Head {
     pub fn split(path: &str, request: HttpRequest) -> (Head, Body) {
         let headers = request.headers.iter().map(|(name, value)| {
@@ -28,7 +34,7 @@ impl Head {
         });
         let head = Head {
             method: request.method.as_str().to_owned(),
-            path: path.to_owned(),
+            path: readable(path),
             query: request.query,
             headers: headers.collect(),
         };
@@ -197,6 +203,13 @@ fn time(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths() {
+        assert_eq!(readable("//pa2%25Fth/1"), "/pa2%Fth/1");
+        assert_eq!(readable("/a%2Fb"), "/a/b");
+        assert_eq!(readable("/%zz"), "/%zz");
+    }
 
     #[test]
     fn times() {

@@ -120,11 +120,11 @@ async fn run(found: &Found, path: &str, request: HttpRequest) -> Result<HttpResp
     let mut invocation = Invocation::new(ctx, &url.function, body);
     let event = event::build(ctx, url, &head, &invocation.payload, &invocation.trace_id);
     invocation.payload = event.to_string().into();
-    if url.invoke_mode == BUFFERED {
+    if url.mode() == BUFFERED {
         return Ok(response::whole(&invoke::run(ctx, &target, invocation).await?));
     }
     match stream::begin(ctx, target, invocation).await? {
-        stream::Answer::Whole(reply) => Ok(response::whole(&reply)),
+        stream::Answer::Whole(reply) => Ok(response::unparsed(&reply)),
         stream::Answer::Streaming { content_type, rest } => {
             Ok(response::streamed(content_type, rest).await)
         }

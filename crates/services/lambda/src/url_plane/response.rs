@@ -72,6 +72,15 @@ pub fn whole(reply: &InvokeReply) -> HttpResponse {
     }
 }
 
+/// The answer of a function that does not stream to a URL that does: as it is, whatever it says.
+/// Recorded: test_lambda.py::TestLambdaURL::test_lambda_url_echo_invoke
+pub fn unparsed(reply: &InvokeReply) -> HttpResponse {
+    if reply.error.is_some() {
+        return bad_gateway();
+    }
+    HttpResponse::new(200).with_header("content-type", JSON).with_body(reply.payload.clone())
+}
+
 fn plain(text: String) -> HttpResponse {
     HttpResponse::new(200).with_header("content-type", JSON).with_body(text)
 }

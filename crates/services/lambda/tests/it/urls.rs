@@ -117,7 +117,7 @@ async fn the_event_is_of_format_two() {
     anonymous(&house, post).await;
     let event = &house.stage.seen("f")[0].event;
     assert_eq!(event["version"], "2.0");
-    assert_eq!(event["rawPath"], "/pa%2Fth");
+    assert_eq!(event["rawPath"], "/pa/th");
     assert_eq!(event["rawQueryString"], "q=a&q=%20b&c");
     assert_eq!(event["queryStringParameters"], json!({"q": "a, b", "c": ""}));
     assert_eq!(event["cookies"], json!(["one=1", "two=2"]));
@@ -211,6 +211,10 @@ async fn streamed_urls_split_head_and_body() {
     let response = anonymous(&house, request(Method::GET, &path, "", &[])).await;
     assert_eq!((response.status, &response.headers["x-a"]), (202, &"b".parse().unwrap()));
     assert_eq!(text(response).await, "hello");
+    house.stage.play("f", |_| Act::Answer(json!({"statusCode": 418, "body": "as it is"})));
+    let whole = anonymous(&house, request(Method::GET, &path, "", &[])).await;
+    assert_eq!(whole.status, 200);
+    assert!(text(whole).await.contains("418"));
     house.stage.play("f", |_| Act::Stream {
         content_type: Some("text/html"),
         chunks: vec![b"<p>", b"hi"],
