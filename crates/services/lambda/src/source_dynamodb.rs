@@ -87,15 +87,17 @@ impl Stream for DynamoDbStream {
     }
 }
 
-/// A record as functions see it: with the stream's ARN, and the identity's members in lower case.
+/// A record as functions see it: with the stream's ARN, the identity's members in lower case, and the time as a number
+/// with a point (recorded: test_dynamodb_event_filter asks for a float).
 fn record(arn: &str, mut event: Value) -> StreamRecord {
     if let Some(identity) = event.get_mut("userIdentity").map(Value::take) {
         event["userIdentity"] =
             json!({"principalId": identity["PrincipalId"], "type": identity["Type"]});
     }
     event["eventSourceARN"] = json!(arn);
+    let created = event["dynamodb"]["ApproximateCreationDateTime"].as_f64().unwrap_or_default();
+    event["dynamodb"]["ApproximateCreationDateTime"] = json!(created);
     let change = &event["dynamodb"];
-    let created = change["ApproximateCreationDateTime"].as_f64().unwrap_or_default();
     StreamRecord {
         sequence_number: change["SequenceNumber"].as_str().unwrap_or_default().to_owned(),
         key_hash: hash(&change["Keys"].to_string()),
@@ -127,6 +129,8 @@ mod tests {
         assert_eq!(record.event["userIdentity"]["principalId"], "dynamodb.amazonaws.com");
         assert_eq!(record.event["eventSourceARN"], "arn:s");
         assert_eq!(record.sequence_number, "7");
+        let time = &record.event["dynamodb"]["ApproximateCreationDateTime"];
+        assert_eq!(time.to_string(), "1480586400.0");
         assert_eq!(record.created.millis(), 1_480_586_400_000);
     }
 }
