@@ -1,5 +1,6 @@
 """S3 through boto3, the CLI and plain HTTP."""
 
+import datetime
 import hashlib
 import io
 import json
@@ -11,7 +12,10 @@ import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore import UNSIGNED
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 
@@ -467,3 +471,134 @@ def test_an_upload_calls_a_function(s3, client, bucket, unique):
             continue
     heard = [m.strip() for m in messages if "heard" in m]
     assert heard == ["heard ObjectCreated:Put a+b.jpg 3"]
+
+
+def test_object_lock(s3, unique):
+    name = unique("locked")
+    s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
+    with pytest.raises(ClientError) as error:
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Suspended"})
+    assert code(error) == ("InvalidBucketState", 409)
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+    version = s3.put_object(Bucket=name, Key="k", Body=b"x", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=soon)["VersionId"]
+    head = s3.head_object(Bucket=name, Key="k")
+    assert head["ObjectLockMode"] == "GOVERNANCE" and abs(head["ObjectLockRetainUntilDate"] - soon) < datetime.timedelta(seconds=2)
+    with pytest.raises(ClientError) as error:
+        s3.delete_object(Bucket=name, Key="k", VersionId=version)
+    assert code(error) == ("AccessDenied", 403)
+    failed = s3.delete_objects(Bucket=name, Delete={"Objects": [{"Key": "k", "VersionId": version}]})["Errors"]
+    assert [one["Code"] for one in failed] == ["AccessDenied"]
+    marker = s3.delete_object(Bucket=name, Key="k")
+    assert marker["DeleteMarker"]
+    s3.delete_object(Bucket=name, Key="k", VersionId=marker["VersionId"])
+    later = soon + datetime.timedelta(hours=1)
+    s3.put_object_retention(Bucket=name, Key="k", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": later})
+    with pytest.raises(ClientError) as error:
+        s3.put_object_retention(Bucket=name, Key="k", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": soon})
+    assert code(error) == ("AccessDenied", 403)
+    s3.put_object_legal_hold(Bucket=name, Key="k", LegalHold={"Status": "ON"})
+    with pytest.raises(ClientError) as error:
+        s3.delete_object(Bucket=name, Key="k", VersionId=version, BypassGovernanceRetention=True)
+    assert code(error) == ("AccessDenied", 403)
+    s3.put_object_legal_hold(Bucket=name, Key="k", LegalHold={"Status": "OFF"})
+    s3.delete_object(Bucket=name, Key="k", VersionId=version, BypassGovernanceRetention=True)
+    rule = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}}
+    s3.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=rule)
+    assert s3.get_object_lock_configuration(Bucket=name)["ObjectLockConfiguration"] == rule
+    s3.put_object(Bucket=name, Key="k", Body=b"x")
+    assert s3.get_object_retention(Bucket=name, Key="k")["Retention"]["Mode"] == "COMPLIANCE"
+    with pytest.raises(ClientError) as error:
+        s3.put_object_retention(Bucket=name, Key="k", Retention={}, BypassGovernanceRetention=True)
+    assert code(error) == ("AccessDenied", 403)
+
+
+def test_locks_need_a_bucket_that_has_them(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    with pytest.raises(ClientError) as error:
+        s3.get_object_retention(Bucket=bucket, Key="k")
+    assert code(error) == ("InvalidRequest", 400)
+    with pytest.raises(ClientError) as error:
+        s3.get_object_lock_configuration(Bucket=bucket)
+    assert code(error) == ("ObjectLockConfigurationNotFoundError", 404)
+    with pytest.raises(ClientError) as error:
+        s3.delete_object(Bucket=bucket, Key="k", BypassGovernanceRetention=False)
+    assert code(error) == ("InvalidArgument", 400)
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x", ObjectLockMode="GOVERNANCE")
+    assert code(error) == ("InvalidArgument", 400)
+
+
+class DeclaredPayload(S3SigV4Auth):
+    """Signs the headers for a body that is signed chunk by chunk."""
+
+    def payload(self, request):
+        return "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+
+
+def signed(method, url, params=None, data=b"", headers=None, signer=S3SigV4Auth, **options):
+    request = AWSRequest(method, url, params=params or {}, data=data, headers=headers or {})
+    signer(Credentials("test", "test"), "s3", "us-east-1", **options).add_auth(request)
+    return request.prepare()
+
+
+def send(request, body=None):
+    sent = urllib.request.Request(request.url, data=body, method=request.method, headers=dict(request.headers))
+    try:
+        with urllib.request.urlopen(sent) as answer:
+            return answer.status, answer.read(), answer.headers
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read(), refused.headers
+
+
+def test_headers_that_a_presigned_url_carries(s3, bucket, endpoint):
+    url = f"{endpoint}/{bucket}/key"
+    params = {"X-Amz-Meta-Colour": "red", "x-amz-storage-class": "STANDARD_IA", "If-None-Match": "*"}
+    presigned = {"signer": S3SigV4QueryAuth, "expires": 60}
+    assert send(signed("PUT", url, params, **presigned), b"x")[0] == 200
+    head = s3.head_object(Bucket=bucket, Key="key")
+    assert head["Metadata"] == {"colour": "red"} and head["StorageClass"] == "STANDARD_IA"
+    assert send(signed("PUT", url, params, **presigned), b"x")[0] == 412
+
+
+def test_a_chunk_that_is_not_what_was_signed(s3, bucket, endpoint):
+    headers = {"x-amz-decoded-content-length": "4", "content-encoding": "aws-chunked"}
+    chunk = b"4;chunk-signature=" + b"0" * 64 + b"\r\nabcd\r\n0;chunk-signature=" + b"0" * 64 + b"\r\n\r\n"
+    request = signed("PUT", f"{endpoint}/{bucket}/key", data=chunk, headers=headers, signer=DeclaredPayload)
+    status, body, answered = send(request, chunk)
+    assert status == 403 and b"<Code>SignatureDoesNotMatch</Code>" in body
+    assert b"<Resource>" not in body and answered["x-amz-id-2"] and answered["server"] == "AmazonS3"
+
+
+def test_copy_sources_as_clients_spell_them(s3, bucket, endpoint):
+    s3.put_object(Bucket=bucket, Key="a key", Body=b"x")
+    for spelled in ("a+key", "a%20key"):
+        headers = {"x-amz-copy-source": f"{bucket}%2F{spelled}"}
+        assert send(signed("PUT", f"{endpoint}/{bucket}/copy", headers=headers))[0] == 200
+    with pytest.raises(ClientError) as error:
+        s3.copy_object(Bucket=bucket, Key="k", CopySource="nothing")
+    assert error.value.response["Error"]["ArgumentName"] == "x-amz-copy-source"
+
+
+def test_small_configurations(s3, bucket, client, unique):
+    s3.put_bucket_accelerate_configuration(Bucket=bucket, AccelerateConfiguration={"Status": "Enabled"})
+    assert s3.get_bucket_accelerate_configuration(Bucket=bucket)["Status"] == "Enabled"
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"})
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "Requester"
+    europe, name = client("s3", region="eu-west-1"), unique("eu")
+    europe.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "EU"})
+    assert europe.get_bucket_location(Bucket=name)["LocationConstraint"] == "EU"
+    with pytest.raises(ClientError) as error:
+        s3.create_bucket(Bucket=unique("b"), CreateBucketConfiguration={"LocationConstraint": "nowhere"})
+    assert code(error) == ("InvalidLocationConstraint", 400)
+
+
+def test_a_part_has_its_own_checksum(s3, bucket):
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k", ChecksumAlgorithm="CRC32C")["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key="k", UploadId=upload, PartNumber=1, Body=b"test content 123", ChecksumAlgorithm="CRC32C")
+    parts = [{"ETag": part["ETag"], "PartNumber": 1, "ChecksumCRC32C": part["ChecksumCRC32C"]}]
+    s3.complete_multipart_upload(Bucket=bucket, Key="k", UploadId=upload, MultipartUpload={"Parts": parts})
+    head = s3.head_object(Bucket=bucket, Key="k", PartNumber=1, ChecksumMode="ENABLED")
+    assert head["ChecksumCRC32C"] == part["ChecksumCRC32C"] == "fwuu0Q==" and head["ChecksumType"] == "COMPOSITE"
+    ahead = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
+    assert s3.head_object(Bucket=bucket, Key="k", IfModifiedSince=ahead)["ContentLength"] == 16

@@ -125,9 +125,19 @@ fn is_s3(service: &ServiceSchema) -> bool {
     service.name == "s3"
 }
 
+/// S3's second name of a request: opaque, and another than the first.
+fn host_id(request_id: &str) -> String {
+    sereno_base::base64_encode(request_id.as_bytes())
+}
+
 fn identify(response: &mut HttpResponse, service: &ServiceSchema, request_id: &str) {
-    let name = if is_s3(service) { "x-amz-request-id" } else { "x-amzn-requestid" };
-    response.set_header(name, request_id);
+    if !is_s3(service) {
+        response.set_header("x-amzn-requestid", request_id);
+        return;
+    }
+    response.set_header("x-amz-request-id", request_id);
+    response.set_header("x-amz-id-2", &host_id(request_id));
+    response.set_header("server", "AmazonS3");
 }
 
 /// An operation's answer.
@@ -302,6 +312,6 @@ fn s3_error(error: &WireError<'_>) -> String {
             detail.write_members(w);
         }
         w.extra("RequestId", error.request_id);
-        w.extra("HostId", error.request_id);
+        w.extra("HostId", &host_id(error.request_id));
     })
 }

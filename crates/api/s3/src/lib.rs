@@ -24,6 +24,10 @@ w::structure! { AbortMultipartUploadInput ABORT_MULTIPART_UPLOAD_INPUT "AbortMul
     5 if_match_initiated_time: Option<w::Timestamp> = w::m("IfMatchInitiatedTime", &w::TIMESTAMP_HTTP).at(w::HEADER, "x-amz-if-match-initiated-time"),
 } }
 
+w::structure! { AccelerateConfiguration ACCELERATE_CONFIGURATION "AccelerateConfiguration" {
+    0 status: Option<BucketAccelerateStatus> = w::m("Status", BucketAccelerateStatus::SCHEMA),
+} }
+
 w::structure! { AccessControlPolicy ACCESS_CONTROL_POLICY "AccessControlPolicy" {
     0 grants: Option<Vec<Grant>> = w::m("Grants", &GRANTS).wire("AccessControlList"),
     1 owner: Option<Owner> = w::m("Owner", &OWNER),
@@ -83,47 +87,6 @@ w::structure! { BucketInfo BUCKET_INFO "BucketInfo" {
 
 w::structure! { BucketLifecycleConfiguration BUCKET_LIFECYCLE_CONFIGURATION "BucketLifecycleConfiguration" {
     0 rules: Vec<LifecycleRule> = w::m("Rules", &LIFECYCLE_RULES).wire("Rule").required().with(w::FLATTENED),
-} }
-
-w::open_enum! { BucketLocationConstraint "BucketLocationConstraint" {
-    AfSouth1 = "af-south-1",
-    ApEast1 = "ap-east-1",
-    ApEast2 = "ap-east-2",
-    ApNortheast1 = "ap-northeast-1",
-    ApNortheast2 = "ap-northeast-2",
-    ApNortheast3 = "ap-northeast-3",
-    ApSouth1 = "ap-south-1",
-    ApSouth2 = "ap-south-2",
-    ApSoutheast1 = "ap-southeast-1",
-    ApSoutheast2 = "ap-southeast-2",
-    ApSoutheast3 = "ap-southeast-3",
-    ApSoutheast4 = "ap-southeast-4",
-    ApSoutheast5 = "ap-southeast-5",
-    ApSoutheast6 = "ap-southeast-6",
-    ApSoutheast7 = "ap-southeast-7",
-    CaCentral1 = "ca-central-1",
-    CaWest1 = "ca-west-1",
-    CnNorth1 = "cn-north-1",
-    CnNorthwest1 = "cn-northwest-1",
-    Eu = "EU",
-    EuCentral1 = "eu-central-1",
-    EuCentral2 = "eu-central-2",
-    EuNorth1 = "eu-north-1",
-    EuSouth1 = "eu-south-1",
-    EuSouth2 = "eu-south-2",
-    EuWest1 = "eu-west-1",
-    EuWest2 = "eu-west-2",
-    EuWest3 = "eu-west-3",
-    IlCentral1 = "il-central-1",
-    MeCentral1 = "me-central-1",
-    MeSouth1 = "me-south-1",
-    MxCentral1 = "mx-central-1",
-    SaEast1 = "sa-east-1",
-    UsEast2 = "us-east-2",
-    UsGovEast1 = "us-gov-east-1",
-    UsGovWest1 = "us-gov-west-1",
-    UsWest1 = "us-west-1",
-    UsWest2 = "us-west-2",
 } }
 
 w::open_enum! { BucketLogsPermission "BucketLogsPermission" {
@@ -192,10 +155,6 @@ w::open_enum! { ChecksumAlgorithm "ChecksumAlgorithm" {
 
 static CHECKSUM_ALGORITHM_LIST: w::Schema =
     w::Schema::list("ChecksumAlgorithmList", w::m("member", ChecksumAlgorithm::SCHEMA));
-
-w::open_enum! { ChecksumMode "ChecksumMode" {
-    Enabled = "ENABLED",
-} }
 
 w::open_enum! { ChecksumType "ChecksumType" {
     Composite = "COMPOSITE",
@@ -309,7 +268,7 @@ w::structure! { CopyObjectInput COPY_OBJECT_INPUT "CopyObjectRequest" {
     5 content_encoding: Option<String> = w::m("ContentEncoding", &w::STRING).at(w::HEADER, "Content-Encoding"),
     6 content_language: Option<String> = w::m("ContentLanguage", &w::STRING).at(w::HEADER, "Content-Language"),
     7 content_type: Option<String> = w::m("ContentType", &w::STRING).at(w::HEADER, "Content-Type"),
-    8 copy_source: String = w::m("CopySource", &COPY_SOURCE).at(w::HEADER, "x-amz-copy-source").required(),
+    8 copy_source: String = w::m("CopySource", &w::STRING).at(w::HEADER, "x-amz-copy-source").required(),
     9 copy_source_if_match: Option<String> = w::m("CopySourceIfMatch", &w::STRING).at(w::HEADER, "x-amz-copy-source-if-match"),
     10 copy_source_if_modified_since: Option<w::Timestamp> = w::m("CopySourceIfModifiedSince", &w::TIMESTAMP).at(w::HEADER, "x-amz-copy-source-if-modified-since"),
     11 copy_source_if_none_match: Option<String> = w::m("CopySourceIfNoneMatch", &w::STRING).at(w::HEADER, "x-amz-copy-source-if-none-match"),
@@ -381,11 +340,8 @@ w::structure! { CopyPartResult COPY_PART_RESULT "CopyPartResult" {
     11 checksum_xxhash128: Option<String> = w::m("ChecksumXXHASH128", &w::STRING),
 } }
 
-static RX_COPY_SOURCE: w::Pattern = w::Pattern::new("\\/?.+\\/.+");
-static COPY_SOURCE: w::Schema = w::Schema::string("CopySource").pattern(&RX_COPY_SOURCE);
-
 w::structure! { CreateBucketConfiguration CREATE_BUCKET_CONFIGURATION "CreateBucketConfiguration" {
-    0 location_constraint: Option<BucketLocationConstraint> = w::m("LocationConstraint", BucketLocationConstraint::SCHEMA),
+    0 location_constraint: Option<String> = w::m("LocationConstraint", &w::STRING),
     1 location: Option<LocationInfo> = w::m("Location", &LOCATION_INFO),
     2 bucket: Option<BucketInfo> = w::m("Bucket", &BUCKET_INFO),
     3 tags: Option<Vec<Tag>> = w::m("Tags", &TAG_SET),
@@ -768,7 +724,7 @@ w::structure! { GetBucketLifecycleConfigurationInput GET_BUCKET_LIFECYCLE_CONFIG
 } }
 
 w::structure! { GetBucketLocationOutput GET_BUCKET_LOCATION_OUTPUT "GetBucketLocationOutput" {
-    0 location_constraint: Option<BucketLocationConstraint> = w::m("LocationConstraint", BucketLocationConstraint::SCHEMA).with(w::XML_TEXT),
+    0 location_constraint: Option<String> = w::m("LocationConstraint", &w::STRING).with(w::XML_TEXT),
 } }
 
 w::structure! { GetBucketLocationInput GET_BUCKET_LOCATION_INPUT "GetBucketLocationRequest" {
@@ -915,6 +871,18 @@ w::structure! { GetObjectAttributesInput GET_OBJECT_ATTRIBUTES_INPUT "GetObjectA
     10 object_attributes: Vec<ObjectAttributes> = w::m("ObjectAttributes", &OBJECT_ATTRIBUTES_LIST).at(w::HEADER, "x-amz-object-attributes").required(),
 } }
 
+w::structure! { GetObjectLegalHoldOutput GET_OBJECT_LEGAL_HOLD_OUTPUT "GetObjectLegalHoldOutput" {
+    0 legal_hold: Option<ObjectLockLegalHold> = w::m("LegalHold", &OBJECT_LOCK_LEGAL_HOLD).wire("LegalHold").with(w::PAYLOAD),
+} }
+
+w::structure! { GetObjectLegalHoldInput GET_OBJECT_LEGAL_HOLD_INPUT "GetObjectLegalHoldRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 key: String = w::m("Key", &OBJECT_KEY).at(w::URI, "Key").required(),
+    2 version_id: Option<String> = w::m("VersionId", &w::STRING).at(w::QUERY, "versionId"),
+    3 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
+    4 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
 w::structure! { GetObjectLockConfigurationOutput GET_OBJECT_LOCK_CONFIGURATION_OUTPUT "GetObjectLockConfigurationOutput" {
     0 object_lock_configuration: Option<ObjectLockConfiguration> = w::m("ObjectLockConfiguration", &OBJECT_LOCK_CONFIGURATION).with(w::PAYLOAD),
 } }
@@ -994,7 +962,19 @@ w::structure! { GetObjectInput GET_OBJECT_INPUT "GetObjectRequest" {
     17 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
     18 part_number: Option<i32> = w::m("PartNumber", &w::INTEGER).at(w::QUERY, "partNumber"),
     19 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-    20 checksum_mode: Option<ChecksumMode> = w::m("ChecksumMode", ChecksumMode::SCHEMA).at(w::HEADER, "x-amz-checksum-mode"),
+    20 checksum_mode: Option<String> = w::m("ChecksumMode", &w::STRING).at(w::HEADER, "x-amz-checksum-mode"),
+} }
+
+w::structure! { GetObjectRetentionOutput GET_OBJECT_RETENTION_OUTPUT "GetObjectRetentionOutput" {
+    0 retention: Option<ObjectLockRetention> = w::m("Retention", &OBJECT_LOCK_RETENTION).wire("Retention").with(w::PAYLOAD),
+} }
+
+w::structure! { GetObjectRetentionInput GET_OBJECT_RETENTION_INPUT "GetObjectRetentionRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 key: String = w::m("Key", &OBJECT_KEY).at(w::URI, "Key").required(),
+    2 version_id: Option<String> = w::m("VersionId", &w::STRING).at(w::QUERY, "versionId"),
+    3 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
+    4 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
 w::structure! { GetObjectTaggingOutput GET_OBJECT_TAGGING_OUTPUT "GetObjectTaggingOutput" {
@@ -1117,7 +1097,7 @@ w::structure! { HeadObjectInput HEAD_OBJECT_INPUT "HeadObjectRequest" {
     17 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
     18 part_number: Option<i32> = w::m("PartNumber", &w::INTEGER).at(w::QUERY, "partNumber"),
     19 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
-    20 checksum_mode: Option<ChecksumMode> = w::m("ChecksumMode", ChecksumMode::SCHEMA).at(w::HEADER, "x-amz-checksum-mode"),
+    20 checksum_mode: Option<String> = w::m("ChecksumMode", &w::STRING).at(w::HEADER, "x-amz-checksum-mode"),
 } }
 
 w::structure! { IndexDocument INDEX_DOCUMENT "IndexDocument" {
@@ -1509,6 +1489,10 @@ w::open_enum! { ObjectLockEventHold "ObjectLockEventHold" {
     Off = "OFF",
 } }
 
+w::structure! { ObjectLockLegalHold OBJECT_LOCK_LEGAL_HOLD "ObjectLockLegalHold" {
+    0 status: Option<ObjectLockLegalHoldStatus> = w::m("Status", ObjectLockLegalHoldStatus::SCHEMA),
+} }
+
 w::open_enum! { ObjectLockLegalHoldStatus "ObjectLockLegalHoldStatus" {
     On = "ON",
     Off = "OFF",
@@ -1517,6 +1501,13 @@ w::open_enum! { ObjectLockLegalHoldStatus "ObjectLockLegalHoldStatus" {
 w::open_enum! { ObjectLockMode "ObjectLockMode" {
     Governance = "GOVERNANCE",
     Compliance = "COMPLIANCE",
+} }
+
+w::structure! { ObjectLockRetention OBJECT_LOCK_RETENTION "ObjectLockRetention" {
+    0 mode: Option<ObjectLockRetentionMode> = w::m("Mode", ObjectLockRetentionMode::SCHEMA),
+    1 retain_until_date: Option<w::Timestamp> = w::m("RetainUntilDate", &w::TIMESTAMP_ISO8601),
+    2 event_hold: Option<ObjectLockEventHold> = w::m("EventHold", ObjectLockEventHold::SCHEMA),
+    3 event_hold_duration: Option<EventHoldDuration> = w::m("EventHoldDuration", &EVENT_HOLD_DURATION),
 } }
 
 w::open_enum! { ObjectLockRetentionMode "ObjectLockRetentionMode" {
@@ -1678,6 +1669,13 @@ w::structure! { PublicAccessBlockConfiguration PUBLIC_ACCESS_BLOCK_CONFIGURATION
     3 restrict_public_buckets: Option<bool> = w::m("RestrictPublicBuckets", &w::BOOLEAN).wire("RestrictPublicBuckets"),
 } }
 
+w::structure! { PutBucketAccelerateConfigurationInput PUT_BUCKET_ACCELERATE_CONFIGURATION_INPUT "PutBucketAccelerateConfigurationRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 accelerate_configuration: AccelerateConfiguration = w::m("AccelerateConfiguration", &ACCELERATE_CONFIGURATION).wire("AccelerateConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
+    2 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+    3 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
+} }
+
 w::structure! { PutBucketAclInput PUT_BUCKET_ACL_INPUT "PutBucketAclRequest" {
     0 acl: Option<BucketCannedACL> = w::m("ACL", BucketCannedACL::SCHEMA).at(w::HEADER, "x-amz-acl"),
     1 access_control_policy: Option<AccessControlPolicy> = w::m("AccessControlPolicy", &ACCESS_CONTROL_POLICY).wire("AccessControlPolicy").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").with(w::PAYLOAD),
@@ -1744,6 +1742,14 @@ w::structure! { PutBucketPolicyInput PUT_BUCKET_POLICY_INPUT "PutBucketPolicyReq
     5 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
+w::structure! { PutBucketRequestPaymentInput PUT_BUCKET_REQUEST_PAYMENT_INPUT "PutBucketRequestPaymentRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
+    2 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
+    3 request_payment_configuration: RequestPaymentConfiguration = w::m("RequestPaymentConfiguration", &REQUEST_PAYMENT_CONFIGURATION).wire("RequestPaymentConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").required().with(w::PAYLOAD),
+    4 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
 w::structure! { PutBucketTaggingInput PUT_BUCKET_TAGGING_INPUT "PutBucketTaggingRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
     1 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
@@ -1788,6 +1794,35 @@ w::structure! { PutObjectAclInput PUT_OBJECT_ACL_INPUT "PutObjectAclRequest" {
     11 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
     12 version_id: Option<String> = w::m("VersionId", &w::STRING).at(w::QUERY, "versionId"),
     13 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
+w::structure! { PutObjectLegalHoldOutput PUT_OBJECT_LEGAL_HOLD_OUTPUT "PutObjectLegalHoldOutput" {
+    0 request_charged: Option<RequestCharged> = w::m("RequestCharged", RequestCharged::SCHEMA).at(w::HEADER, "x-amz-request-charged"),
+} }
+
+w::structure! { PutObjectLegalHoldInput PUT_OBJECT_LEGAL_HOLD_INPUT "PutObjectLegalHoldRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 key: String = w::m("Key", &OBJECT_KEY).at(w::URI, "Key").required(),
+    2 legal_hold: Option<ObjectLockLegalHold> = w::m("LegalHold", &OBJECT_LOCK_LEGAL_HOLD).wire("LegalHold").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").with(w::PAYLOAD),
+    3 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
+    4 version_id: Option<String> = w::m("VersionId", &w::STRING).at(w::QUERY, "versionId"),
+    5 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
+    6 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
+    7 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
+w::structure! { PutObjectLockConfigurationOutput PUT_OBJECT_LOCK_CONFIGURATION_OUTPUT "PutObjectLockConfigurationOutput" {
+    0 request_charged: Option<RequestCharged> = w::m("RequestCharged", RequestCharged::SCHEMA).at(w::HEADER, "x-amz-request-charged"),
+} }
+
+w::structure! { PutObjectLockConfigurationInput PUT_OBJECT_LOCK_CONFIGURATION_INPUT "PutObjectLockConfigurationRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 object_lock_configuration: Option<ObjectLockConfiguration> = w::m("ObjectLockConfiguration", &OBJECT_LOCK_CONFIGURATION).wire("ObjectLockConfiguration").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").with(w::PAYLOAD),
+    2 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
+    3 token: Option<String> = w::m("Token", &w::STRING).at(w::HEADER, "x-amz-bucket-object-lock-token"),
+    4 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
+    5 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
+    6 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
 w::structure! { PutObjectOutput PUT_OBJECT_OUTPUT "PutObjectOutput" {
@@ -1865,6 +1900,22 @@ w::structure! { PutObjectInput PUT_OBJECT_INPUT "PutObjectRequest" {
     46 object_lock_event_hold_duration_days: Option<i32> = w::m("ObjectLockEventHoldDurationDays", &w::INTEGER).at(w::HEADER, "x-amz-object-lock-event-hold-duration-days"),
     47 object_lock_event_hold_duration_years: Option<i32> = w::m("ObjectLockEventHoldDurationYears", &w::INTEGER).at(w::HEADER, "x-amz-object-lock-event-hold-duration-years"),
     48 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
+} }
+
+w::structure! { PutObjectRetentionOutput PUT_OBJECT_RETENTION_OUTPUT "PutObjectRetentionOutput" {
+    0 request_charged: Option<RequestCharged> = w::m("RequestCharged", RequestCharged::SCHEMA).at(w::HEADER, "x-amz-request-charged"),
+} }
+
+w::structure! { PutObjectRetentionInput PUT_OBJECT_RETENTION_INPUT "PutObjectRetentionRequest" {
+    0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
+    1 key: String = w::m("Key", &OBJECT_KEY).at(w::URI, "Key").required(),
+    2 retention: Option<ObjectLockRetention> = w::m("Retention", &OBJECT_LOCK_RETENTION).wire("Retention").xmlns("", "http://s3.amazonaws.com/doc/2006-03-01/").with(w::PAYLOAD),
+    3 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
+    4 version_id: Option<String> = w::m("VersionId", &w::STRING).at(w::QUERY, "versionId"),
+    5 bypass_governance_retention: Option<bool> = w::m("BypassGovernanceRetention", &w::BOOLEAN).at(w::HEADER, "x-amz-bypass-governance-retention"),
+    6 content_md5: Option<String> = w::m("ContentMD5", &w::STRING).at(w::HEADER, "Content-MD5"),
+    7 checksum_algorithm: Option<ChecksumAlgorithm> = w::m("ChecksumAlgorithm", ChecksumAlgorithm::SCHEMA).at(w::HEADER, "x-amz-sdk-checksum-algorithm"),
+    8 expected_bucket_owner: Option<String> = w::m("ExpectedBucketOwner", &w::STRING).at(w::HEADER, "x-amz-expected-bucket-owner"),
 } }
 
 w::structure! { PutObjectTaggingOutput PUT_OBJECT_TAGGING_OUTPUT "PutObjectTaggingOutput" {
@@ -1988,6 +2039,10 @@ w::open_enum! { RequestCharged "RequestCharged" {
 
 w::open_enum! { RequestPayer "RequestPayer" {
     Requester = "requester",
+} }
+
+w::structure! { RequestPaymentConfiguration REQUEST_PAYMENT_CONFIGURATION "RequestPaymentConfiguration" {
+    0 payer: Payer = w::m("Payer", Payer::SCHEMA).required(),
 } }
 
 w::structure! { RestoreStatus RESTORE_STATUS "RestoreStatus" {
@@ -2158,7 +2213,7 @@ w::structure! { UploadPartCopyOutput UPLOAD_PART_COPY_OUTPUT "UploadPartCopyOutp
 
 w::structure! { UploadPartCopyInput UPLOAD_PART_COPY_INPUT "UploadPartCopyRequest" {
     0 bucket: String = w::m("Bucket", &w::STRING).at(w::URI, "Bucket").required(),
-    1 copy_source: String = w::m("CopySource", &COPY_SOURCE).at(w::HEADER, "x-amz-copy-source").required(),
+    1 copy_source: String = w::m("CopySource", &w::STRING).at(w::HEADER, "x-amz-copy-source").required(),
     2 copy_source_if_match: Option<String> = w::m("CopySourceIfMatch", &w::STRING).at(w::HEADER, "x-amz-copy-source-if-match"),
     3 copy_source_if_modified_since: Option<w::Timestamp> = w::m("CopySourceIfModifiedSince", &w::TIMESTAMP).at(w::HEADER, "x-amz-copy-source-if-modified-since"),
     4 copy_source_if_none_match: Option<String> = w::m("CopySourceIfNoneMatch", &w::STRING).at(w::HEADER, "x-amz-copy-source-if-none-match"),
@@ -2257,6 +2312,8 @@ w::structure! { DeletePublicAccessBlockOutput DELETE_PUBLIC_ACCESS_BLOCK_OUTPUT 
 
 pub type GetBucketNotificationConfigurationOutput = NotificationConfiguration;
 
+w::structure! { PutBucketAccelerateConfigurationOutput PUT_BUCKET_ACCELERATE_CONFIGURATION_OUTPUT "PutBucketAccelerateConfigurationOutput" {} }
+
 w::structure! { PutBucketAclOutput PUT_BUCKET_ACL_OUTPUT "PutBucketAclOutput" {} }
 
 w::structure! { PutBucketCorsOutput PUT_BUCKET_CORS_OUTPUT "PutBucketCorsOutput" {} }
@@ -2268,6 +2325,8 @@ w::structure! { PutBucketNotificationConfigurationOutput PUT_BUCKET_NOTIFICATION
 w::structure! { PutBucketOwnershipControlsOutput PUT_BUCKET_OWNERSHIP_CONTROLS_OUTPUT "PutBucketOwnershipControlsOutput" {} }
 
 w::structure! { PutBucketPolicyOutput PUT_BUCKET_POLICY_OUTPUT "PutBucketPolicyOutput" {} }
+
+w::structure! { PutBucketRequestPaymentOutput PUT_BUCKET_REQUEST_PAYMENT_OUTPUT "PutBucketRequestPaymentOutput" {} }
 
 w::structure! { PutBucketTaggingOutput PUT_BUCKET_TAGGING_OUTPUT "PutBucketTaggingOutput" {} }
 
@@ -2617,8 +2676,22 @@ w::operation! { GetObjectAttributes(GetObjectAttributesInput) -> GetObjectAttrib
     errors: &[&ERR_NO_SUCH_KEY],
 } }
 
+w::operation! { GetObjectLegalHold(GetObjectLegalHoldInput) -> GetObjectLegalHoldOutput = OP_GET_OBJECT_LEGAL_HOLD {
+    name: "GetObjectLegalHold", method: "GET", uri: "/{Bucket}/{Key+}?legal-hold", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[],
+} }
+
 w::operation! { GetObjectLockConfiguration(GetObjectLockConfigurationInput) -> GetObjectLockConfigurationOutput = OP_GET_OBJECT_LOCK_CONFIGURATION {
     name: "GetObjectLockConfiguration", method: "GET", uri: "/{Bucket}?object-lock", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[],
+} }
+
+w::operation! { GetObjectRetention(GetObjectRetentionInput) -> GetObjectRetentionOutput = OP_GET_OBJECT_RETENTION {
+    name: "GetObjectRetention", method: "GET", uri: "/{Bucket}/{Key+}?retention", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[],
@@ -2694,6 +2767,13 @@ w::operation! { ListParts(ListPartsInput) -> ListPartsOutput = OP_LIST_PARTS {
     errors: &[],
 } }
 
+w::operation! { PutBucketAccelerateConfiguration(PutBucketAccelerateConfigurationInput) -> PutBucketAccelerateConfigurationOutput = OP_PUT_BUCKET_ACCELERATE_CONFIGURATION {
+    name: "PutBucketAccelerateConfiguration", method: "PUT", uri: "/{Bucket}?accelerate", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: false, mode_member: None }),
+    errors: &[],
+} }
+
 w::operation! { PutBucketAcl(PutBucketAclInput) -> PutBucketAclOutput = OP_PUT_BUCKET_ACL {
     name: "PutBucketAcl", method: "PUT", uri: "/{Bucket}?acl", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2743,6 +2823,13 @@ w::operation! { PutBucketPolicy(PutBucketPolicyInput) -> PutBucketPolicyOutput =
     errors: &[],
 } }
 
+w::operation! { PutBucketRequestPayment(PutBucketRequestPaymentInput) -> PutBucketRequestPaymentOutput = OP_PUT_BUCKET_REQUEST_PAYMENT {
+    name: "PutBucketRequestPayment", method: "PUT", uri: "/{Bucket}?requestPayment", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
+    errors: &[],
+} }
+
 w::operation! { PutBucketTagging(PutBucketTaggingInput) -> PutBucketTaggingOutput = OP_PUT_BUCKET_TAGGING {
     name: "PutBucketTagging", method: "PUT", uri: "/{Bucket}?tagging", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2776,6 +2863,27 @@ w::operation! { PutObjectAcl(PutObjectAclInput) -> PutObjectAclOutput = OP_PUT_O
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[&ERR_NO_SUCH_KEY],
+} }
+
+w::operation! { PutObjectLegalHold(PutObjectLegalHoldInput) -> PutObjectLegalHoldOutput = OP_PUT_OBJECT_LEGAL_HOLD {
+    name: "PutObjectLegalHold", method: "PUT", uri: "/{Bucket}/{Key+}?legal-hold", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
+    errors: &[],
+} }
+
+w::operation! { PutObjectLockConfiguration(PutObjectLockConfigurationInput) -> PutObjectLockConfigurationOutput = OP_PUT_OBJECT_LOCK_CONFIGURATION {
+    name: "PutObjectLockConfiguration", method: "PUT", uri: "/{Bucket}?object-lock", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
+    errors: &[],
+} }
+
+w::operation! { PutObjectRetention(PutObjectRetentionInput) -> PutObjectRetentionOutput = OP_PUT_OBJECT_RETENTION {
+    name: "PutObjectRetention", method: "PUT", uri: "/{Bucket}/{Key+}?retention", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
+    errors: &[],
 } }
 
 w::operation! { PutObjectTagging(PutObjectTaggingInput) -> PutObjectTaggingOutput = OP_PUT_OBJECT_TAGGING {
@@ -2854,7 +2962,9 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_GET_OBJECT,
         &OP_GET_OBJECT_ACL,
         &OP_GET_OBJECT_ATTRIBUTES,
+        &OP_GET_OBJECT_LEGAL_HOLD,
         &OP_GET_OBJECT_LOCK_CONFIGURATION,
+        &OP_GET_OBJECT_RETENTION,
         &OP_GET_OBJECT_TAGGING,
         &OP_GET_PUBLIC_ACCESS_BLOCK,
         &OP_HEAD_BUCKET,
@@ -2865,6 +2975,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_LIST_OBJECTS,
         &OP_LIST_OBJECTS_V2,
         &OP_LIST_PARTS,
+        &OP_PUT_BUCKET_ACCELERATE_CONFIGURATION,
         &OP_PUT_BUCKET_ACL,
         &OP_PUT_BUCKET_CORS,
         &OP_PUT_BUCKET_ENCRYPTION,
@@ -2872,11 +2983,15 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_PUT_BUCKET_NOTIFICATION_CONFIGURATION,
         &OP_PUT_BUCKET_OWNERSHIP_CONTROLS,
         &OP_PUT_BUCKET_POLICY,
+        &OP_PUT_BUCKET_REQUEST_PAYMENT,
         &OP_PUT_BUCKET_TAGGING,
         &OP_PUT_BUCKET_VERSIONING,
         &OP_PUT_BUCKET_WEBSITE,
         &OP_PUT_OBJECT,
         &OP_PUT_OBJECT_ACL,
+        &OP_PUT_OBJECT_LEGAL_HOLD,
+        &OP_PUT_OBJECT_LOCK_CONFIGURATION,
+        &OP_PUT_OBJECT_RETENTION,
         &OP_PUT_OBJECT_TAGGING,
         &OP_PUT_PUBLIC_ACCESS_BLOCK,
         &OP_UPLOAD_PART,
@@ -2925,8 +3040,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("GetBucketMetricsConfiguration", "GET", "/{Bucket}?metrics"),
     w::stub("GetBucketNotification", "GET", "/{Bucket}?notification"),
     w::stub("GetObjectAnnotation", "GET", "/{Bucket}/{Key+}?annotation"),
-    w::stub("GetObjectLegalHold", "GET", "/{Bucket}/{Key+}?legal-hold"),
-    w::stub("GetObjectRetention", "GET", "/{Bucket}/{Key+}?retention"),
     w::stub("GetObjectTorrent", "GET", "/{Bucket}/{Key+}?torrent"),
     w::stub("ListBucketAnalyticsConfigurations", "GET", "/{Bucket}?analytics"),
     w::stub("ListBucketIntelligentTieringConfigurations", "GET", "/{Bucket}?intelligent-tiering"),
@@ -2935,7 +3048,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("ListDirectoryBuckets", "GET", "/"),
     w::stub("ListObjectAnnotations", "GET", "/{Bucket}/{Key+}?annotation"),
     w::stub("PutBucketAbac", "PUT", "/{Bucket}?abac"),
-    w::stub("PutBucketAccelerateConfiguration", "PUT", "/{Bucket}?accelerate"),
     w::stub("PutBucketAnalyticsConfiguration", "PUT", "/{Bucket}?analytics"),
     w::stub("PutBucketIntelligentTieringConfiguration", "PUT", "/{Bucket}?intelligent-tiering"),
     w::stub("PutBucketInventoryConfiguration", "PUT", "/{Bucket}?inventory"),
@@ -2944,11 +3056,7 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("PutBucketMetricsConfiguration", "PUT", "/{Bucket}?metrics"),
     w::stub("PutBucketNotification", "PUT", "/{Bucket}?notification"),
     w::stub("PutBucketReplication", "PUT", "/{Bucket}?replication"),
-    w::stub("PutBucketRequestPayment", "PUT", "/{Bucket}?requestPayment"),
     w::stub("PutObjectAnnotation", "PUT", "/{Bucket}/{Key+}?annotation"),
-    w::stub("PutObjectLegalHold", "PUT", "/{Bucket}/{Key+}?legal-hold"),
-    w::stub("PutObjectLockConfiguration", "PUT", "/{Bucket}?object-lock"),
-    w::stub("PutObjectRetention", "PUT", "/{Bucket}/{Key+}?retention"),
     w::stub("RenameObject", "PUT", "/{Bucket}/{Key+}?renameObject"),
     w::stub("RestoreObject", "POST", "/{Bucket}/{Key+}?restore"),
     w::stub("SelectObjectContent", "POST", "/{Bucket}/{Key+}?select&select-type=2"),

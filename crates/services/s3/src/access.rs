@@ -26,7 +26,7 @@ pub fn object(ctx: &Ctx, action: &'static str, bucket: &str, key: &str) -> Acces
     Access::new(action, object_arn(ctx, bucket, key))
 }
 
-fn object_arn(ctx: &Ctx, bucket: &str, key: &str) -> String {
+pub fn object_arn(ctx: &Ctx, bucket: &str, key: &str) -> String {
     format!("{}/{key}", bucket_arn(ctx, bucket))
 }
 
@@ -46,8 +46,17 @@ pub fn versioned(
     }
 }
 
+/// What the headers of a write ask for besides.
+pub struct Extras<'a> {
+    pub tagged: bool,
+    pub acl: Option<&'a str>,
+    pub retained: bool,
+    pub held: bool,
+}
+
 /// Writing an object: what its headers ask for besides needs actions of its own.
-pub fn write(ctx: &Ctx, bucket: &str, key: &str, tagged: bool, acl: Option<&str>) -> Access {
+pub fn write(ctx: &Ctx, bucket: &str, key: &str, extras: Extras<'_>) -> Access {
+    let Extras { tagged, acl, retained, held } = extras;
     let target = object_arn(ctx, bucket, key);
     let mut access = Access::new("s3:PutObject", target.clone());
     if let Some(acl) = acl {
@@ -56,8 +65,13 @@ pub fn write(ctx: &Ctx, bucket: &str, key: &str, tagged: bool, acl: Option<&str>
             .and("s3:PutObjectAcl", target.clone())
             .condition("s3:x-amz-acl", vec![acl.to_owned()]);
     }
-    if tagged {
-        access = access.and("s3:PutObjectTagging", target);
+    let needed = [
+        ("s3:PutObjectTagging", tagged),
+        ("s3:PutObjectRetention", retained),
+        ("s3:PutObjectLegalHold", held),
+    ];
+    for (action, _) in needed.into_iter().filter(|(_, asked)| *asked) {
+        access = access.and(action, target.clone());
     }
     access
 }

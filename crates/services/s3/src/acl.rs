@@ -5,8 +5,8 @@ use sereno_kernel::{Ctx, Result};
 use sereno_store::transact;
 
 use crate::bucket::{change, load, owner_of};
-use crate::state::{BucketRecord, CURRENT, SCOPE};
-use crate::{errors, version};
+use crate::state::BucketRecord;
+use crate::{errors, tagging, version};
 
 const EVERYONE: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 const SIGNED: &str = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers";
@@ -98,15 +98,13 @@ pub async fn put_object(
         &input.grant_write_acp,
     ];
     let listed = input.access_control_policy.is_some() || listed.iter().any(|g| g.is_some());
-    if input.version_id.is_some() {
-        return Err(errors::not_served("ACLs of older versions"));
-    }
+    let (key, version) = (input.key.as_str(), input.version_id.as_deref());
     let acl = input.acl.as_ref().map(|acl| acl.to_string());
     transact!(ctx.store(), sereno_kernel::Error, |txn| {
         let bucket = load(txn, &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-        let mut object = version::find(txn, &bucket, &input.key, None, "PUT").await?;
+        let mut object = version::bearer(txn, &bucket, key, version, "PUT").await?;
         object.head.acl = allowed(&bucket, acl.as_deref(), listed)?;
-        CURRENT.put(txn, SCOPE, &(bucket.id.as_str(), input.key.as_str()), &object);
+        tagging::save(txn, &bucket, key, &object).await?;
     })?;
     Ok(api::PutObjectAclOutput::default())
 }

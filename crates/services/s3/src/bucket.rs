@@ -1,14 +1,14 @@
 //! Buckets themselves: made, found, listed, removed.
 
 use sereno_api_s3 as api;
-use sereno_base::{AccountId, Region};
+use sereno_base::{AccountId, Region, base64_decode, base64_encode};
 use sereno_kernel::{Ctx, Result};
 use sereno_store::{Read, Txn, transact};
 
 use crate::access::bucket_arn;
 use crate::state::{
-    BUCKETS, BucketRecord, CURRENT, OLDER, OWNED, OwnedRecord, PublicAccessBlockRecord, SCOPE,
-    UPLOADS, Versioning,
+    BUCKETS, BucketRecord, CURRENT, LockRecord, OLDER, OWNED, OwnedRecord, PublicAccessBlockRecord,
+    SCOPE, UPLOADS, Versioning,
 };
 use crate::{errors, rules};
 
@@ -56,8 +56,8 @@ pub async fn create(ctx: Ctx, input: api::CreateBucketInput) -> Result<api::Crea
     refuse(&input)?;
     let region = placement(&ctx, &input)?;
     let ownership =
-        input.object_ownership.map_or("BucketOwnerEnforced".to_owned(), |o| o.to_string());
-    let acl = input.acl.map(|acl| acl.to_string()).unwrap_or_default();
+        input.object_ownership.as_ref().map_or("BucketOwnerEnforced".to_owned(), |o| o.to_string());
+    let acl = input.acl.as_ref().map(|acl| acl.to_string()).unwrap_or_default();
     if !matches!(acl.as_str(), "" | "private") && ownership == "BucketOwnerEnforced" {
         return Err(sereno_kernel::Error::invalid(
             "InvalidBucketAclWithObjectOwnership",
@@ -71,11 +71,13 @@ pub async fn create(ctx: Ctx, input: api::CreateBucketInput) -> Result<api::Crea
         .into_iter()
         .map(|tag| (tag.key, tag.value))
         .collect();
+    let locks = input.object_lock_enabled_for_bucket == Some(true);
     let record = BucketRecord {
         id: ctx.random_id(b"0123456789abcdefghijklmnopqrstuvwxyz", 16),
         account: ctx.account().as_u64(),
         region: region.as_str().to_owned(),
-        created: ctx.now(),
+        location: older_name(&input),
+        created: rules::whole_seconds(ctx.now()),
         tags: rules::tags(&tags, 50)?,
         // Since April 2023 all new buckets are closed to the public.
         public_access_block: Some(PublicAccessBlockRecord {
@@ -86,6 +88,9 @@ pub async fn create(ctx: Ctx, input: api::CreateBucketInput) -> Result<api::Crea
         }),
         ownership,
         acl,
+        // A lock is on versions: the one switches on the other.
+        versioning: if locks { Versioning::Enabled } else { Versioning::Never },
+        lock: locks.then(LockRecord::default),
         ..BucketRecord::default()
     };
     transact!(ctx.store(), sereno_kernel::Error, |txn| {
@@ -114,9 +119,6 @@ pub async fn create(ctx: Ctx, input: api::CreateBucketInput) -> Result<api::Crea
 }
 
 fn refuse(input: &api::CreateBucketInput) -> Result<()> {
-    if input.object_lock_enabled_for_bucket == Some(true) {
-        return Err(errors::header("x-amz-bucket-object-lock-enabled", "Object Lock"));
-    }
     let grants = [
         &input.grant_full_control,
         &input.grant_read,
@@ -137,6 +139,13 @@ fn refuse(input: &api::CreateBucketInput) -> Result<()> {
     }
 }
 
+/// `EU`, where the client says so (recorded: test_create_bucket_with_eu_location_constraint).
+fn older_name(input: &api::CreateBucketInput) -> String {
+    let configuration = input.create_bucket_configuration.as_ref();
+    let given = configuration.and_then(|c| c.location_constraint.as_deref());
+    given.filter(|given| *given == "EU").unwrap_or_default().to_owned()
+}
+
 /// The region that the bucket is to be in, which must be the endpoint's but for us-east-1's.
 fn placement(ctx: &Ctx, input: &api::CreateBucketInput) -> Result<Region> {
     let here = ctx.region();
@@ -144,7 +153,7 @@ fn placement(ctx: &Ctx, input: &api::CreateBucketInput) -> Result<Region> {
         .create_bucket_configuration
         .as_ref()
         .and_then(|c| c.location_constraint.as_ref())
-        .map(|c| c.as_str().to_owned())
+        .cloned()
         .filter(|c| !c.is_empty());
     let Some(constraint) = constraint else {
         return match here == Region::US_EAST_1 {
@@ -202,8 +211,11 @@ pub async fn location(
 ) -> Result<api::GetBucketLocationOutput> {
     let bucket = load(ctx.store(), &input.bucket, input.expected_bucket_owner.as_deref()).await?;
     // Of us-east-1 the answer is an empty element.
-    let constraint = Some(bucket.region.as_str()).filter(|r| *r != Region::US_EAST_1.as_str());
-    Ok(api::GetBucketLocationOutput { location_constraint: constraint.map(Into::into) })
+    let constraint = match bucket.location.is_empty() {
+        true => Some(bucket.region).filter(|region| region != Region::US_EAST_1.as_str()),
+        false => Some(bucket.location),
+    };
+    Ok(api::GetBucketLocationOutput { location_constraint: constraint })
 }
 
 pub async fn list(ctx: Ctx, input: api::ListBucketsInput) -> Result<api::ListBucketsOutput> {
@@ -227,7 +239,13 @@ pub async fn list(ctx: Ctx, input: api::ListBucketsInput) -> Result<api::ListBuc
     if let Some(prefix) = &input.prefix {
         rows = rows.starting_with(prefix);
     }
-    if let Some(after) = &input.continuation_token {
+    // An empty one asks for the first page (recorded: test_list_buckets_when_continuation_token_is_empty).
+    if let Some(after) = input.continuation_token.as_ref().filter(|token| !token.is_empty()) {
+        let after = base64_decode(after).and_then(|bytes| String::from_utf8(bytes).ok());
+        let after = after.ok_or_else(|| {
+            let message = "The continuation token provided is incorrect";
+            errors::bad_argument_name(message, "continuation-token")
+        })?;
         rows = rows.after(after.as_str());
     }
     let mut buckets: Vec<api::Bucket> = rows
@@ -245,7 +263,8 @@ pub async fn list(ctx: Ctx, input: api::ListBucketsInput) -> Result<api::ListBuc
     let max = usize::try_from(max).unwrap_or(usize::MAX);
     let more = buckets.len() > max;
     buckets.truncate(max);
-    let next = buckets.last().and_then(|bucket| bucket.name.clone()).filter(|_| more);
+    let last = buckets.last().and_then(|bucket| bucket.name.as_ref()).filter(|_| more);
+    let next = last.map(|name| base64_encode(name.as_bytes()));
     Ok(api::ListBucketsOutput {
         buckets: Some(buckets),
         owner: Some(owner(ctx.account())),

@@ -34,7 +34,7 @@ pub async fn complete(
         let bucket = load(txn, &input.bucket, owner).await?;
         let key = input.key.as_str();
         let upload = find(txn, &bucket, key, &input.upload_id).await?;
-        conditions.check(txn, &bucket, key).await?;
+        conditions.check_since(txn, &bucket, key, &upload).await?;
         let (object, dropped) = assemble(&ctx, txn, &input, upload).await?;
         UPLOADS.delete(txn, SCOPE, &(bucket.id.as_str(), key, input.upload_id.as_str()));
         let mut written: Written = version::write(&ctx, txn, &bucket, key, object.clone()).await?;
@@ -115,7 +115,7 @@ async fn assemble(
     let sum = checksum::of_parts(algorithm, upload.composite, sums);
     check_sum(input, algorithm, sum.as_deref())?;
     let object = ObjectRecord {
-        modified: ctx.now(),
+        modified: rules::whole_seconds(ctx.now()),
         size,
         etag,
         content: ContentRecord::Parts(id.to_owned()),

@@ -5,7 +5,7 @@ use sereno_kernel::{Ctx, Error, Result};
 
 use crate::bucket::{change, load};
 use crate::state::{EncryptionRecord, PublicAccessBlockRecord, Versioning};
-use crate::{errors, rules};
+use crate::{errors, lock, rules};
 
 pub async fn get_versioning(
     ctx: Ctx,
@@ -40,6 +40,12 @@ pub async fn put_versioning(
         }
     };
     change(&ctx, &input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+        if bucket.lock.is_some() && versioning != Versioning::Enabled {
+            return Err(lock::invalid_state(
+                "An Object Lock configuration is present on this bucket, so the versioning state \
+                 cannot be changed.",
+            ));
+        }
         bucket.versioning = versioning;
         Ok(())
     })
@@ -294,16 +300,55 @@ pub async fn get_request_payment(
     ctx: Ctx,
     input: api::GetBucketRequestPaymentInput,
 ) -> Result<api::GetBucketRequestPaymentOutput> {
-    load(ctx.store(), &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-    Ok(api::GetBucketRequestPaymentOutput { payer: Some(api::Payer::BucketOwner) })
+    let bucket = load(ctx.store(), &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let payer = match bucket.requester_pays {
+        true => api::Payer::Requester,
+        false => api::Payer::BucketOwner,
+    };
+    Ok(api::GetBucketRequestPaymentOutput { payer: Some(payer) })
+}
+
+pub async fn put_request_payment(
+    ctx: Ctx,
+    input: api::PutBucketRequestPaymentInput,
+) -> Result<api::PutBucketRequestPaymentOutput> {
+    let requester = input.request_payment_configuration.payer == api::Payer::Requester;
+    change(&ctx, &input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+        bucket.requester_pays = requester;
+        Ok(())
+    })
+    .await?;
+    Ok(api::PutBucketRequestPaymentOutput::default())
 }
 
 pub async fn get_accelerate(
     ctx: Ctx,
     input: api::GetBucketAccelerateConfigurationInput,
 ) -> Result<api::GetBucketAccelerateConfigurationOutput> {
-    load(ctx.store(), &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-    Ok(api::GetBucketAccelerateConfigurationOutput::default())
+    let bucket = load(ctx.store(), &input.bucket, input.expected_bucket_owner.as_deref()).await?;
+    let status = Some(bucket.acceleration).filter(|status| !status.is_empty());
+    Ok(api::GetBucketAccelerateConfigurationOutput {
+        status: status.map(|status| status.as_str().into()),
+        ..api::GetBucketAccelerateConfigurationOutput::default()
+    })
+}
+
+pub async fn put_accelerate(
+    ctx: Ctx,
+    input: api::PutBucketAccelerateConfigurationInput,
+) -> Result<api::PutBucketAccelerateConfigurationOutput> {
+    if input.bucket.contains('.') {
+        return Err(errors::request(
+            "S3 Transfer Acceleration is not supported for buckets with periods (.) in their names",
+        ));
+    }
+    let status = input.accelerate_configuration.status.ok_or_else(errors::malformed_xml)?;
+    change(&ctx, &input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
+        bucket.acceleration = status.to_string();
+        Ok(())
+    })
+    .await?;
+    Ok(api::PutBucketAccelerateConfigurationOutput::default())
 }
 
 pub async fn get_logging(
@@ -323,18 +368,6 @@ pub async fn get_replication(
     Err(errors::absent(
         "ReplicationConfigurationNotFoundError",
         "The replication configuration was not found",
-        &input.bucket,
-    ))
-}
-
-pub async fn get_object_lock(
-    ctx: Ctx,
-    input: api::GetObjectLockConfigurationInput,
-) -> Result<api::GetObjectLockConfigurationOutput> {
-    load(ctx.store(), &input.bucket, input.expected_bucket_owner.as_deref()).await?;
-    Err(errors::absent(
-        "ObjectLockConfigurationNotFoundError",
-        "Object Lock configuration does not exist for this bucket",
         &input.bucket,
     ))
 }

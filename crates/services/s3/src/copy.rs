@@ -51,6 +51,11 @@ pub async fn source(
     }
 }
 
+/// The version `null` is not told (recorded: test_s3_copy_object_in_place_suspended_only).
+pub fn source_version(from: &BucketRecord, found: &ObjectRecord) -> Option<String> {
+    shown_version(from, found).filter(|_| !found.is_null())
+}
+
 pub async fn object(ctx: Ctx, input: api::CopyObjectInput) -> Result<api::CopyObjectOutput> {
     object::check_key(&input.key)?;
     let write = WriteConditions {
@@ -64,6 +69,7 @@ pub async fn object(ctx: Ctx, input: api::CopyObjectInput) -> Result<api::CopyOb
         if_none_match: input.copy_source_if_none_match.as_deref(),
         if_modified_since: input.copy_source_if_modified_since,
         if_unmodified_since: input.copy_source_if_unmodified_since,
+        now: ctx.now(),
     };
     let from_owner = input.expected_source_bucket_owner.as_deref();
     let (source, from, found) = source(&ctx, &input.copy_source, from_owner, &conditions).await?;
@@ -84,7 +90,7 @@ pub async fn object(ctx: Ctx, input: api::CopyObjectInput) -> Result<api::CopyOb
             rules::PUT_BYTES_MAX
         )));
     }
-    let head = head(&input, &bucket, &found)?;
+    let head = head(&ctx, &input, &bucket, &found)?;
     let body = content::send(&ctx, &found.content, 0..found.size).await?;
     let algorithm = match &input.checksum_algorithm {
         Some(named) => Some(checksum::supported(named.as_str())?),
@@ -109,7 +115,7 @@ pub async fn object(ctx: Ctx, input: api::CopyObjectInput) -> Result<api::CopyOb
     show!(result, &copied.checksums);
     Ok(api::CopyObjectOutput {
         copy_object_result: Some(result),
-        copy_source_version_id: shown_version(&from, &found),
+        copy_source_version_id: source_version(&from, &found),
         version_id: written.version,
         server_side_encryption: encryption.algorithm,
         ssekms_key_id: encryption.key,
@@ -149,12 +155,13 @@ fn changes(input: &api::CopyObjectInput, bucket: &BucketRecord) -> bool {
 
 /// Metadata and tags come with the source unless they are to be replaced; the rest never does.
 fn head(
+    ctx: &Ctx,
     input: &api::CopyObjectInput,
     bucket: &BucketRecord,
     found: &ObjectRecord,
 ) -> Result<HeadRecord> {
     let wishes: Wishes = wishes!(*input);
-    let mut head = wishes.grant(bucket)?;
+    let mut head = wishes.grant(ctx, bucket)?;
     if !replaces(input) {
         let own = &found.head;
         head.content_type.clone_from(&own.content_type);

@@ -172,6 +172,12 @@ pub fn bad_argument_name(message: &str, name: &str) -> Error {
     argument(message, name, None)
 }
 
+/// Recorded: the value told is the header's name.
+pub fn copy_source() -> Error {
+    let header = "x-amz-copy-source";
+    bad_argument("Invalid copy source object key", header, header)
+}
+
 pub fn storage_class(value: &str) -> Error {
     about(
         Error::invalid("InvalidStorageClass", "The storage class you specified is not valid"),
@@ -217,6 +223,22 @@ pub fn precondition(condition: &str) -> Error {
         )
         .status(412),
         About { condition: Some(condition.to_owned()), ..About::default() },
+    )
+}
+
+pub fn conflicting(condition: &str, key: &str) -> Error {
+    about(
+        Error::conflict(
+            "ConditionalRequestConflict",
+            "The conditional request cannot succeed due to a conflicting operation against this \
+             resource.",
+        )
+        .status(409),
+        About {
+            condition: Some(condition.to_owned()),
+            key: Some(key.to_owned()),
+            ..About::default()
+        },
     )
 }
 
@@ -329,6 +351,11 @@ pub fn md5_mismatch(given: &str, found: &str) -> Error {
     )
 }
 
+/// A body whose chunks or trailer are not what the key's owner signed.
+pub fn chunk_signature(message: &str) -> Error {
+    Error::new(Kind::Denied, "SignatureDoesNotMatch", message).status(403)
+}
+
 pub fn checksum_mismatch(algorithm: &str) -> Error {
     Error::invalid(
         "BadDigest",
@@ -384,6 +411,9 @@ pub fn violations(_: &sereno_wire::OperationSchema, violations: &[Violation]) ->
             "Checksum algorithm provided is unsupported. Please try again with any of the valid \
              types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
         ),
+        "objectLockMode" => {
+            bad_argument("Unknown wormMode directive.", "x-amz-object-lock-mode", value)
+        }
         "metadataDirective" => {
             bad_argument("Unknown metadata directive.", "x-amz-metadata-directive", value)
         }
@@ -391,6 +421,11 @@ pub fn violations(_: &sereno_wire::OperationSchema, violations: &[Violation]) ->
             bad_argument("Unknown tagging directive.", "x-amz-tagging-directive", value)
         }
         "key" => Error::invalid("KeyTooLongError", "Your key is too long"),
+        "copySource" => copy_source(),
+        path if path.ends_with(".protocol") => request(
+            "Invalid protocol, protocol can be http or https. If not defined the protocol will be \
+             selected automatically.",
+        ),
         _ => malformed_xml(),
     }
 }

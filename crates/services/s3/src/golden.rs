@@ -37,6 +37,10 @@ fn bucket() -> BucketRecord {
         notification: Some("{}".into()),
         lifecycle: Some("{}".into()),
         website: Some("{}".into()),
+        location: "EU".into(),
+        acceleration: "Enabled".into(),
+        requester_pays: true,
+        lock: Some(LockRecord { mode: "GOVERNANCE".into(), days: 1, years: 2 }),
     }
 }
 
@@ -55,6 +59,9 @@ fn head() -> HeadRecord {
         encryption: "aws:kms".into(),
         bucket_key: true,
         acl: "public-read".into(),
+        lock_mode: "COMPLIANCE".into(),
+        retain_until: Some(when()),
+        legal_hold: "ON".into(),
     }
 }
 
@@ -84,6 +91,8 @@ fn golden() {
         head: head(),
         algorithm: "SHA256".into(),
         composite: true,
+        initiator: "arn:aws:iam::123456789012:root".into(),
+        newest: 7,
     };
     let part = PartRecord {
         etag: "e".into(),

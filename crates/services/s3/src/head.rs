@@ -7,7 +7,7 @@ use sereno_base::AccountId;
 use sereno_kernel::{Ctx, Result};
 
 use crate::state::{BucketRecord, HeadRecord};
-use crate::{acl, errors, rules};
+use crate::{acl, errors, lock, rules};
 
 /// AWS's limit for the names and values of user metadata together.
 const METADATA_BYTES_MAX: usize = 2048;
@@ -20,6 +20,7 @@ pub struct Wishes {
     pub storage_class: Option<api::StorageClass>,
     pub encryption: Option<api::ServerSideEncryption>,
     pub bucket_key: Option<bool>,
+    pub lock: lock::Asked,
     /// Headers that ask for what is not served: name, and whether it was there.
     pub refused: Vec<(&'static str, bool)>,
 }
@@ -45,6 +46,11 @@ macro_rules! wishes {
             storage_class: input.storage_class.clone(),
             encryption: input.server_side_encryption.clone(),
             bucket_key: input.bucket_key_enabled,
+            lock: $crate::lock::Asked {
+                mode: input.object_lock_mode.as_ref().map(|mode| mode.to_string()),
+                until: input.object_lock_retain_until_date,
+                hold: input.object_lock_legal_hold_status.as_ref().map(|hold| hold.to_string()),
+            },
             refused: vec![
                 ("x-amz-grant-full-control", input.grant_full_control.is_some()),
                 ("x-amz-grant-read", input.grant_read.is_some()),
@@ -59,11 +65,8 @@ macro_rules! wishes {
                 ("x-amz-server-side-encryption-aws-kms-key-id", input.ssekms_key_id.is_some()),
                 ("x-amz-server-side-encryption-context", input.ssekms_encryption_context.is_some()),
                 (
-                    "x-amz-object-lock-mode",
-                    input.object_lock_mode.is_some()
-                        || input.object_lock_retain_until_date.is_some()
-                        || input.object_lock_legal_hold_status.is_some()
-                        || input.object_lock_event_hold.is_some()
+                    "x-amz-object-lock-event-hold",
+                    input.object_lock_event_hold.is_some()
                         || input.object_lock_event_hold_duration_days.is_some()
                         || input.object_lock_event_hold_duration_years.is_some(),
                 ),
@@ -86,11 +89,12 @@ const CLASSES: &[&str] = &[
 
 impl Wishes {
     /// The record, with the bucket's defaults for what was not said.
-    pub fn grant(self, bucket: &BucketRecord) -> Result<HeadRecord> {
+    pub fn grant(self, ctx: &Ctx, bucket: &BucketRecord) -> Result<HeadRecord> {
         if let Some((name, _)) = self.refused.iter().find(|(_, given)| *given) {
             return Err(errors::header(name, "Sereno's S3 does not serve it."));
         }
         let mut head = self.head;
+        self.lock.apply(bucket, ctx.now(), &mut head)?;
         let size: usize = head.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
         if size > METADATA_BYTES_MAX {
             return Err(sereno_kernel::Error::invalid(

@@ -24,6 +24,7 @@ mod head;
 mod integrity;
 mod lifecycle;
 mod list;
+mod lock;
 mod notify;
 mod object;
 mod pages;
@@ -56,7 +57,7 @@ pub fn service() -> Service {
         .blobs(state::PARTS, |part| part.content.blob(part.size))
         .resource(resources::bucket())
         .resource(resources::bucket_policy());
-    uploads(objects(configurations(buckets(service))))
+    uploads(locks(objects(configurations(buckets(service)))))
 }
 
 fn buckets(service: Service) -> Service {
@@ -134,6 +135,8 @@ fn configurations(service: Service) -> Service {
         PutBucketNotificationConfiguration "s3:PutBucketNotification" notify::put,
         GetBucketRequestPayment "s3:GetBucketRequestPayment" config::get_request_payment,
         GetBucketAccelerateConfiguration "s3:GetAccelerateConfiguration" config::get_accelerate,
+        PutBucketAccelerateConfiguration "s3:PutAccelerateConfiguration" config::put_accelerate,
+        PutBucketRequestPayment "s3:PutBucketRequestPayment" config::put_request_payment,
         GetBucketLogging "s3:GetBucketLogging" config::get_logging,
         GetBucketWebsite "s3:GetBucketWebsite" website::get,
         PutBucketWebsite "s3:PutBucketWebsite" website::put,
@@ -142,7 +145,8 @@ fn configurations(service: Service) -> Service {
         PutBucketLifecycleConfiguration "s3:PutLifecycleConfiguration" lifecycle::put,
         DeleteBucketLifecycle "s3:PutLifecycleConfiguration" lifecycle::delete,
         GetBucketReplication "s3:GetReplicationConfiguration" config::get_replication,
-        GetObjectLockConfiguration "s3:GetBucketObjectLockConfiguration" config::get_object_lock,
+        GetObjectLockConfiguration "s3:GetBucketObjectLockConfiguration" lock::get_configuration,
+        PutObjectLockConfiguration "s3:PutBucketObjectLockConfiguration" lock::put_configuration,
         ListMultipartUploads "s3:ListBucketMultipartUploads" upload_list::uploads,
     }
 }
@@ -160,11 +164,27 @@ macro_rules! on_version {
     };
 }
 
+/// What a write needs, of any input that makes an object.
+macro_rules! writing {
+    ($ctx:expr, $input:expr) => {
+        access::write(
+            $ctx,
+            &$input.bucket,
+            &$input.key,
+            access::Extras {
+                tagged: $input.tagging.is_some(),
+                acl: $input.acl.as_ref().map(|acl| acl.as_str()),
+                retained: $input.object_lock_mode.is_some(),
+                held: $input.object_lock_legal_hold_status.is_some(),
+            },
+        )
+    };
+}
+
 fn objects(service: Service) -> Service {
     let service = on_version! { service,
         GetObject "s3:GetObject" "s3:GetObjectVersion" object::get,
         HeadObject "s3:GetObject" "s3:GetObjectVersion" object::head,
-        DeleteObject "s3:DeleteObject" "s3:DeleteObjectVersion" remove::object,
         GetObjectTagging "s3:GetObjectTagging" "s3:GetObjectVersionTagging" tagging::get,
         PutObjectTagging "s3:PutObjectTagging" "s3:PutObjectVersionTagging" tagging::put,
         DeleteObjectTagging "s3:DeleteObjectTagging" "s3:DeleteObjectVersionTagging"
@@ -173,35 +193,53 @@ fn objects(service: Service) -> Service {
         PutObjectAcl "s3:PutObjectAcl" "s3:PutObjectVersionAcl" acl::put_object,
     };
     service
+        .on::<api::DeleteObject>(
+            |c, i| {
+                let actions = ("s3:DeleteObject", "s3:DeleteObjectVersion");
+                let version = i.version_id.as_deref();
+                let access = access::versioned(c, actions, &i.bucket, &i.key, version);
+                let arn = access::object_arn(c, &i.bucket, &i.key);
+                lock::bypass(access, i.bypass_governance_retention, arn)
+            },
+            remove::object,
+        )
         .on::<api::GetObjectAttributes>(access::attributes, attributes::get)
         // Each key is judged by the operation itself.
         .on::<api::DeleteObjects>(|_, _| Access::public(), remove::objects)
-        .on::<api::PutObject>(
-            |c, i| {
-                let acl = i.acl.as_ref().map(|acl| acl.as_str());
-                access::write(c, &i.bucket, &i.key, i.tagging.is_some(), acl)
-            },
-            object::put,
-        )
+        .on::<api::PutObject>(|c, i| writing!(c, i), object::put)
         .on::<api::CopyObject>(
-            |c, i| {
-                let acl = i.acl.as_ref().map(|acl| acl.as_str());
-                let access = access::write(c, &i.bucket, &i.key, i.tagging.is_some(), acl);
-                access::and_source(access, c, &i.copy_source)
-            },
+            |c, i| access::and_source(writing!(c, i), c, &i.copy_source),
             copy::object,
+        )
+}
+
+fn locks(service: Service) -> Service {
+    service
+        .on::<api::GetObjectRetention>(
+            |c, i| access::object(c, "s3:GetObjectRetention", &i.bucket, &i.key),
+            lock::get_retention,
+        )
+        .on::<api::PutObjectRetention>(
+            |c, i| {
+                let access = access::object(c, "s3:PutObjectRetention", &i.bucket, &i.key);
+                let arn = access::object_arn(c, &i.bucket, &i.key);
+                lock::bypass(access, i.bypass_governance_retention, arn)
+            },
+            lock::put_retention,
+        )
+        .on::<api::GetObjectLegalHold>(
+            |c, i| access::object(c, "s3:GetObjectLegalHold", &i.bucket, &i.key),
+            lock::get_legal_hold,
+        )
+        .on::<api::PutObjectLegalHold>(
+            |c, i| access::object(c, "s3:PutObjectLegalHold", &i.bucket, &i.key),
+            lock::put_legal_hold,
         )
 }
 
 fn uploads(service: Service) -> Service {
     service
-        .on::<api::CreateMultipartUpload>(
-            |c, i| {
-                let acl = i.acl.as_ref().map(|acl| acl.as_str());
-                access::write(c, &i.bucket, &i.key, i.tagging.is_some(), acl)
-            },
-            upload::create,
-        )
+        .on::<api::CreateMultipartUpload>(|c, i| writing!(c, i), upload::create)
         .on::<api::UploadPart>(
             |c, i| access::object(c, "s3:PutObject", &i.bucket, &i.key),
             upload::part,

@@ -7,7 +7,7 @@ use sereno_store::{Txn, transact};
 use crate::access;
 use crate::bucket::load;
 use crate::state::{BucketRecord, CURRENT, NULL, ObjectRecord, SCOPE, Versioning};
-use crate::{content, errors, notify, rules, version};
+use crate::{content, errors, lock, notify, rules, version};
 
 const AT_ONCE_MAX: usize = 1000;
 
@@ -20,22 +20,15 @@ pub struct Gone {
 /// Why something is removed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    Client,
+    /// Who may pass over governance says so, or says nothing of it.
+    Client { bypass: Option<bool> },
     /// A rule's, and only if it is still this version of the key.
-    Expiration {
-        sequence: u64,
-    },
+    Expiration { sequence: u64 },
 }
 
 pub async fn object(ctx: Ctx, input: api::DeleteObjectInput) -> Result<api::DeleteObjectOutput> {
     if input.mfa.is_some() {
         return Err(errors::header("x-amz-mfa", "MFA Delete"));
-    }
-    if input.bypass_governance_retention == Some(true) {
-        return Err(errors::bad_argument_name(
-            "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.",
-            "x-amz-bypass-governance-retention",
-        ));
     }
     if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
         return Err(errors::header(
@@ -45,9 +38,9 @@ pub async fn object(ctx: Ctx, input: api::DeleteObjectInput) -> Result<api::Dele
     }
     let owner = input.expected_bucket_owner.as_deref();
     let place = crate::object::Place { bucket: &input.bucket, owner, key: &input.key };
+    let cause = Cause::Client { bypass: input.bypass_governance_retention };
     let gone =
-        remove(&ctx, place, input.version_id.as_deref(), input.if_match.as_deref(), Cause::Client)
-            .await?;
+        remove(&ctx, place, input.version_id.as_deref(), input.if_match.as_deref(), cause).await?;
     Ok(api::DeleteObjectOutput {
         delete_marker: Some(true).filter(|_| gone.marker),
         version_id: gone.version,
@@ -64,6 +57,9 @@ pub async fn remove(
 ) -> Result<Gone> {
     let (gone, blobs) = transact!(ctx.store(), Error, |txn| {
         let bucket = load(txn, place.bucket, place.owner).await?;
+        if let Cause::Client { bypass } = cause {
+            lock::check_bypass(&bucket, bypass)?;
+        }
         let removal = Removal { ctx, place, bucket: &bucket, cause };
         let current = CURRENT.get(txn, SCOPE, &(bucket.id.as_str(), place.key)).await?;
         if let Some(tags) = if_match {
@@ -99,13 +95,27 @@ impl Removal<'_> {
     /// An expiration is of what a rule saw; a newer version is none of its business.
     fn is_outdated(&self, found: Option<&ObjectRecord>) -> bool {
         match self.cause {
-            Cause::Client => false,
+            Cause::Client { .. } => false,
             Cause::Expiration { sequence } => found.is_none_or(|o| o.sequence != sequence),
         }
     }
 
+    fn is_expiration(&self) -> bool {
+        matches!(self.cause, Cause::Expiration { .. })
+    }
+
+    /// A rule passes over what is locked; a client is told.
+    fn is_locked(&self, object: &ObjectRecord) -> Result<bool> {
+        let bypass = matches!(self.cause, Cause::Client { bypass: Some(true) });
+        match lock::check_removal(&object.head, self.ctx.now(), bypass) {
+            Ok(()) => Ok(false),
+            Err(_) if self.is_expiration() => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     fn tell(&self, txn: &mut Txn, event: &'static str, version: Option<&str>, sequence: u64) {
-        if self.cause != Cause::Client {
+        if self.is_expiration() {
             return;
         }
         let about = notify::About {
@@ -126,7 +136,7 @@ impl Removal<'_> {
         let version = told.then(|| wanted.to_owned());
         match found {
             None if wanted != NULL => Err(errors::no_such_version(key, wanted)),
-            Some(object) if !self.is_outdated(Some(&object)) => {
+            Some(object) if !self.is_outdated(Some(&object)) && !self.is_locked(&object)? => {
                 let blobs = version::remove(txn, self.bucket, key, &object).await?;
                 self.tell(txn, "ObjectRemoved:Delete", Some(wanted), object.sequence);
                 Ok((Gone { marker: object.delete_marker, version }, blobs))
@@ -151,7 +161,7 @@ impl Removal<'_> {
         }
         let marker = ObjectRecord {
             delete_marker: true,
-            modified: self.ctx.now(),
+            modified: rules::whole_seconds(self.ctx.now()),
             ..ObjectRecord::default()
         };
         let written = version::write(self.ctx, txn, self.bucket, self.place.key, marker).await?;
@@ -171,19 +181,21 @@ pub async fn objects(ctx: Ctx, input: api::DeleteObjectsInput) -> Result<api::De
         return Err(errors::malformed_xml());
     }
     let owner = input.expected_bucket_owner.as_deref();
-    load(ctx.store(), &input.bucket, owner).await?;
+    let bucket = load(ctx.store(), &input.bucket, owner).await?;
+    let bypass = input.bypass_governance_retention;
+    lock::check_bypass(&bucket, bypass)?;
     let quiet = input.delete.quiet == Some(true);
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for one in wanted {
-        let outcome = match ctx.authorise("s3", &needs(&ctx, &input.bucket, one)).await {
+        let outcome = match ctx.authorise("s3", &needs(&ctx, &input.bucket, one, bypass)).await {
             Err(denied) => Err(denied),
             Ok(()) if one.last_modified_time.is_some() || one.size.is_some() => {
                 Err(errors::not_served("conditions on size and time"))
             }
             Ok(()) => {
                 let place = crate::object::Place { bucket: &input.bucket, owner, key: &one.key };
-                remove(&ctx, place, one.version_id.as_deref(), one.e_tag.as_deref(), Cause::Client)
-                    .await
+                let cause = Cause::Client { bypass };
+                remove(&ctx, place, one.version_id.as_deref(), one.e_tag.as_deref(), cause).await
             }
         };
         match outcome {
@@ -204,9 +216,10 @@ pub async fn objects(ctx: Ctx, input: api::DeleteObjectsInput) -> Result<api::De
     })
 }
 
-fn needs(ctx: &Ctx, bucket: &str, one: &api::ObjectIdentifier) -> Access {
+fn needs(ctx: &Ctx, bucket: &str, one: &api::ObjectIdentifier, bypass: Option<bool>) -> Access {
     let actions = ("s3:DeleteObject", "s3:DeleteObjectVersion");
-    access::versioned(ctx, actions, bucket, &one.key, one.version_id.as_deref())
+    let access = access::versioned(ctx, actions, bucket, &one.key, one.version_id.as_deref());
+    lock::bypass(access, bypass, access::object_arn(ctx, bucket, &one.key))
 }
 
 fn told(one: &api::ObjectIdentifier, gone: Gone) -> api::DeletedObject {

@@ -61,6 +61,13 @@ record! {
         14 => lifecycle: Option<String>,
         // The document as JSON by the model's names.
         15 => website: Option<String>,
+        // The constraint as it was given, where it is an older name of the region.
+        16 => location: String,
+        // Enabled, Suspended; empty: never set.
+        17 => acceleration: String,
+        18 => requester_pays: bool,
+        // Object Lock is on.
+        19 => lock: Option<LockRecord>,
     }
 }
 
@@ -83,6 +90,14 @@ record! {
         2 => ignore_public_acls: bool,
         3 => block_public_policy: bool,
         4 => restrict_public_buckets: bool,
+    }
+
+    /// How new objects are locked; an empty mode: they are not.
+    #[derive(Eq)]
+    pub struct LockRecord {
+        1 => mode: String,
+        2 => days: u32,
+        3 => years: u32,
     }
 
     pub struct OwnedRecord {
@@ -118,6 +133,10 @@ record! {
         12 => bucket_key: bool,
         // Canned; empty: private.
         13 => acl: String,
+        14 => lock_mode: String,
+        15 => retain_until: Option<Timestamp>,
+        // ON, OFF; empty: never set.
+        16 => legal_hold: String,
     }
 
     /// One version of an object, or a delete marker.
@@ -149,6 +168,10 @@ record! {
         // Empty: none was named.
         3 => algorithm: String,
         4 => composite: bool,
+        // The ARN of who began it.
+        5 => initiator: String,
+        // The sequence of the key's newest version when it began; 0: there was none.
+        6 => newest: u64,
     }
 
     pub struct PartRecord {

@@ -18,7 +18,7 @@ pub async fn get(
 ) -> Result<api::GetObjectTaggingOutput> {
     let bucket = load(ctx.store(), &input.bucket, input.expected_bucket_owner.as_deref()).await?;
     let version = input.version_id.as_deref();
-    let object = version::find(ctx.store(), &bucket, &input.key, version, "GET").await?;
+    let object = version::bearer(ctx.store(), &bucket, &input.key, version, "GET").await?;
     Ok(api::GetObjectTaggingOutput {
         version_id: shown_version(&bucket, &object),
         tag_set: tag_set(object.head.tags),
@@ -56,9 +56,10 @@ async fn set(
     tags: &BTreeMap<String, String>,
     event: &'static str,
 ) -> Result<Option<String>> {
+    let method = if event == "ObjectTagging:Put" { "PUT" } else { "DELETE" };
     transact!(ctx.store(), Error, |txn| {
         let bucket = load(txn, place.bucket, place.owner).await?;
-        let mut object = version::find(txn, &bucket, place.key, version_id, "PUT").await?;
+        let mut object = version::bearer(txn, &bucket, place.key, version_id, method).await?;
         object.head.tags.clone_from(tags);
         save(txn, &bucket, place.key, &object).await?;
         let shown = shown_version(&bucket, &object);
@@ -76,7 +77,7 @@ async fn set(
 }
 
 /// Puts a version back to where it was.
-async fn save(
+pub async fn save(
     txn: &mut Txn,
     bucket: &BucketRecord,
     key: &str,

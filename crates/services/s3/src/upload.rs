@@ -13,10 +13,10 @@ use crate::content::{self, Received};
 use crate::copy;
 use crate::errors;
 use crate::head::{Encryption, Wishes, wishes};
-use crate::object::{Place, check_key, quoted, shown_version};
+use crate::object::{Place, check_key, quoted};
 use crate::rules::{self, Conditions};
 use crate::state::{
-    BODIES, BucketRecord, ContentRecord, PARTS, PartRecord, SCOPE, UPLOADS, UploadRecord,
+    BODIES, BucketRecord, CURRENT, ContentRecord, PARTS, PartRecord, SCOPE, UPLOADS, UploadRecord,
 };
 
 const ID_LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
@@ -39,15 +39,19 @@ pub async fn create(
     );
     let wishes: Wishes = wishes!(input);
     let bucket = load(ctx.store(), &input.bucket, owner).await?;
-    let upload = UploadRecord {
-        initiated: ctx.now(),
-        head: wishes.grant(&bucket)?,
+    let mut upload = UploadRecord {
+        newest: 0,
+        initiated: rules::whole_seconds(ctx.now()),
+        initiator: ctx.caller().arn().to_string(),
+        head: wishes.grant(&ctx, &bucket)?,
         algorithm: algorithm.map(|a| a.name().to_owned()).unwrap_or_default(),
         composite,
     };
     let key = input.key.as_str();
     transact!(ctx.store(), Error, |txn| {
         let bucket = load(txn, &input.bucket, owner).await?;
+        let newest = CURRENT.get(txn, SCOPE, &(bucket.id.as_str(), key)).await?;
+        upload.newest = newest.map_or(0, |newest| newest.sequence);
         UPLOADS.put(txn, SCOPE, &(bucket.id.as_str(), key, id.as_str()), &upload);
     })?;
     let encryption = Encryption::of(&ctx, &bucket, &upload.head);
@@ -183,7 +187,7 @@ async fn save(ctx: &Ctx, place: Part<'_>, received: &Received) -> Result<()> {
     let row = PartRecord {
         etag: received.etag(),
         size: received.size,
-        modified: ctx.now(),
+        modified: rules::whole_seconds(ctx.now()),
         content: received.content.clone(),
         checksums: received.checksums.clone(),
     };
@@ -229,6 +233,7 @@ pub async fn part_copy(
         if_none_match: input.copy_source_if_none_match.as_deref(),
         if_modified_since: input.copy_source_if_modified_since,
         if_unmodified_since: input.copy_source_if_unmodified_since,
+        now: ctx.now(),
     };
     let from_owner = input.expected_source_bucket_owner.as_deref();
     let (_, from, found) = copy::source(&ctx, &input.copy_source, from_owner, &conditions).await?;
@@ -249,14 +254,14 @@ pub async fn part_copy(
     let encryption = Encryption::of(&ctx, &bucket, &upload.head);
     let mut result = api::CopyPartResult {
         e_tag: Some(quoted(&received.etag())),
-        last_modified: Some(ctx.now()),
+        last_modified: Some(rules::whole_seconds(ctx.now())),
         ..api::CopyPartResult::default()
     };
     if !upload.algorithm.is_empty() {
         show!(result, &received.checksums);
     }
     Ok(api::UploadPartCopyOutput {
-        copy_source_version_id: shown_version(&from, &found),
+        copy_source_version_id: copy::source_version(&from, &found),
         copy_part_result: Some(result),
         server_side_encryption: encryption.algorithm,
         ssekms_key_id: encryption.key,

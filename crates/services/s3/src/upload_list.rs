@@ -9,7 +9,7 @@ use crate::errors;
 use crate::head::storage_class;
 use crate::list::{Encoding, Query};
 use crate::object::quoted;
-use crate::state::{PARTS, SCOPE, UPLOADS, UploadRecord};
+use crate::state::{BucketRecord, PARTS, SCOPE, UPLOADS, UploadRecord};
 use crate::upload::find;
 
 pub async fn parts(ctx: Ctx, input: api::ListPartsInput) -> Result<api::ListPartsOutput> {
@@ -60,7 +60,7 @@ pub async fn parts(ctx: Ctx, input: api::ListPartsInput) -> Result<api::ListPart
         max_parts: Some(max),
         is_truncated: Some(more),
         parts: Some(parts).filter(|parts| !parts.is_empty()),
-        initiator: Some(initiator(&ctx)),
+        initiator: Some(initiator(&bucket, &upload)),
         owner: Some(owner_of(&bucket)),
         storage_class: Some(storage_class(&upload.head).into()),
         checksum_algorithm,
@@ -69,9 +69,19 @@ pub async fn parts(ctx: Ctx, input: api::ListPartsInput) -> Result<api::ListPart
     })
 }
 
-fn initiator(ctx: &Ctx) -> api::Initiator {
-    let owner = owner(ctx.account());
-    api::Initiator { id: owner.id, display_name: None }
+/// A user or a session by its ARN and name; an account by its canonical id.
+fn initiator(bucket: &BucketRecord, upload: &UploadRecord) -> api::Initiator {
+    let arn = upload.initiator.as_str();
+    match arn.rsplit_once('/') {
+        Some((_, name)) => {
+            api::Initiator { id: Some(arn.to_owned()), display_name: Some(name.to_owned()) }
+        }
+        None => {
+            let account = arn.split(':').nth(4).and_then(|account| account.parse().ok());
+            let owner = account.map_or_else(|| owner_of(bucket), owner);
+            api::Initiator { id: owner.id, display_name: Some("root".to_owned()) }
+        }
+    }
 }
 
 fn checksum(upload: &UploadRecord) -> (Option<api::ChecksumAlgorithm>, Option<api::ChecksumType>) {
@@ -99,6 +109,14 @@ pub async fn uploads(
     let query = Query { prefix: &prefix, delimiter: &delimiter, after: &key_marker, max: limit };
     let rows =
         UPLOADS.list(SCOPE, (bucket.id.as_str(),)).starting_with(&prefix).read(ctx.store()).await?;
+    // Another key's (recorded: test_list_multiparts_next_marker).
+    if rows.iter().any(|((_, key, id), _)| *id == id_marker && *key != key_marker) {
+        return Err(errors::bad_argument(
+            "Invalid uploadId marker",
+            "upload-id-marker",
+            &id_marker,
+        ));
+    }
     let encoding = Encoding::new(input.encoding_type.as_ref());
     let (mut uploads, mut groups) = (Vec::new(), Vec::<String>::new());
     let (mut next, mut more) = ((String::new(), String::new()), false);
@@ -124,7 +142,7 @@ pub async fn uploads(
             }
             None => {
                 next = (key.clone(), id.clone());
-                uploads.push(shown(&ctx, &bucket, &encoding, key, id, &upload));
+                uploads.push(shown(&bucket, &encoding, key, id, &upload));
             }
         }
     }
@@ -136,8 +154,8 @@ pub async fn uploads(
         bucket: Some(input.bucket),
         key_marker: Some(encoding.name(key_marker)),
         upload_id_marker: Some(id_marker),
-        next_key_marker: Some(encoding.name(next.0)).filter(|n| !n.is_empty()),
-        next_upload_id_marker: Some(next.1).filter(|n| !n.is_empty()),
+        next_key_marker: Some(encoding.name(next.0)),
+        next_upload_id_marker: Some(next.1),
         prefix: Some(encoding.name(prefix)).filter(|p| !p.is_empty()),
         delimiter: Some(encoding.name(delimiter)).filter(|d| !d.is_empty()),
         max_uploads: Some(max),
@@ -150,8 +168,7 @@ pub async fn uploads(
 }
 
 fn shown(
-    ctx: &Ctx,
-    bucket: &crate::state::BucketRecord,
+    bucket: &BucketRecord,
     encoding: &Encoding,
     key: String,
     id: String,
@@ -164,7 +181,7 @@ fn shown(
         initiated: Some(upload.initiated),
         storage_class: Some(storage_class(&upload.head).into()),
         owner: Some(owner_of(bucket)),
-        initiator: Some(initiator(ctx)),
+        initiator: Some(initiator(bucket, upload)),
         checksum_algorithm,
         checksum_type,
         version_id: None,

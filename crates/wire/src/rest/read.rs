@@ -52,6 +52,10 @@ impl RestReader<'_> {
             Location::Header => {
                 let given = self.headers.get_all(m.wire).iter();
                 it.values.extend(given.map(|v| String::from_utf8_lossy(v.as_bytes()).into()));
+                if it.values.is_empty() {
+                    let given = self.hoisted().filter(|(n, _)| n.eq_ignore_ascii_case(m.wire));
+                    it.values.extend(given.map(|(_, value)| value.clone()));
+                }
             }
             Location::PrefixHeaders => {
                 let prefix = m.wire.to_ascii_lowercase();
@@ -61,10 +65,28 @@ impl RestReader<'_> {
                         it.pairs.push((rest.to_owned(), value));
                     }
                 }
+                for (name, value) in self.hoisted() {
+                    let name = name.to_ascii_lowercase();
+                    if let Some(rest) = name.strip_prefix(&prefix)
+                        && !self.headers.contains_key(&name)
+                    {
+                        it.pairs.push((rest.to_owned(), value.clone()));
+                    }
+                }
             }
             Location::Body | Location::StatusCode => return None,
         }
         (!it.values.is_empty() || !it.pairs.is_empty()).then_some(it)
+    }
+
+    /// A presigned URL of S3 carries headers as parameters, so that who uses it need not send them
+    /// (recorded: localstack tests/aws/services/s3, `test_presigned_url_v4_x_amz_in_qs`).
+    fn hoisted(&self) -> impl Iterator<Item = &(String, String)> {
+        let all = match self.language {
+            Language::Xml => self.query.as_slice(),
+            Language::Json => &[],
+        };
+        all.iter()
     }
 
     fn text(&self) -> Result<&str, ReadError> {
