@@ -1,9 +1,11 @@
 """Three nodes on one database: what one is told all know, work is done once, and a node that dies takes nothing with it."""
 
+import io
 import json
 import threading
 import time
 import uuid
+import zipfile
 
 import pytest
 from botocore.config import Config
@@ -136,6 +138,43 @@ def test_work_is_done_once(at, unique):
         events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
         ends = [event["LogicalResourceId"] for event in events if event["ResourceStatus"] == "CREATE_COMPLETE"]
         assert sorted(ends) == sorted(["Logs0", "Logs1", "Logs2", name])
+
+
+def packed(source):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as code:
+        code.writestr("app.py", source)
+    return archive.getvalue()
+
+
+@pytest.mark.slow
+def test_work_of_a_killed_node_is_taken_over(at, cluster, unique):
+    """Functions that nobody waits for run on whatever node claims them; what dies with a node runs again on another."""
+    name = unique("f")
+    role = at(0, "iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(ROLE))["Role"]["Arn"]
+    logs = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    at(0, "iam").attach_role_policy(RoleName=name, PolicyArn=logs)
+    source = "import time\ndef handler(event, context):\n    time.sleep(4)\n    print('ran', event['number'])\n"
+    lambda_ = at(0, "lambda")
+    lambda_.create_function(
+        FunctionName=name, Runtime="python3.12", Handler="app.handler", Role=role, Code={"ZipFile": packed(source)}, Timeout=10
+    )
+    lambda_.get_waiter("function_active_v2").wait(FunctionName=name)
+    for number in range(9):
+        event = json.dumps({"number": number})
+        answer = at(number % NODES, "lambda").invoke(FunctionName=name, InvocationType="Event", Payload=event)
+        assert answer["StatusCode"] == 202
+    time.sleep(2)
+    cluster.nodes[1].kill()
+
+    def ran():
+        pages = at(2, "logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}", filterPattern="ran")
+        return sorted(int(event["message"].split()[1]) for page in pages for event in page["events"])
+
+    assert eventually(lambda: set(ran()) == set(range(9)), seconds=90), f"ran: {ran()}"
+    runs = ran()
+    print(f"runs after the kill: {runs}")
+    cluster.nodes[1].start()
 
 
 def test_a_killed_node_takes_nothing_with_it(at, client, cluster, unique):
