@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import ssl
+import subprocess
 import threading
 import time
 import urllib.error
@@ -13,10 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from conftest import ACCOUNT, REGION
+from server import Server
 
 
 def trust(service):
@@ -368,6 +372,38 @@ def test_a_web_server(api, web):
     assert fetch(f"{url}/teapot").status == 418
 
 
+def test_a_secure_web_server(client, tmp_path, monkeypatch):
+    """A server that trusts the backend's certificate calls it; one that does not says nothing to it."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    backend = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    backend.socket = context.wrap_socket(backend.socket, server_side=True)
+    threading.Thread(target=backend.serve_forever, daemon=True).start()
+    uri = f"https://127.0.0.1:{backend.server_port}/hello"
+    try:
+        for trusted, status in [(certificate, 200), (None, 500)]:
+            if trusted:
+                monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+            else:
+                monkeypatch.delenv("SSL_CERT_FILE")
+            server = Server()
+            try:
+                server.start()
+                made = Api(client("apigateway", url=server.endpoint), server.endpoint)
+                made.method(made.root, "GET", "HTTP_PROXY", {"uri": uri, "integrationHttpMethod": "GET"})
+                answer = fetch(made.deploy())
+                assert answer.status == status
+                assert (answer.json().get("path") == "/hello") == bool(trusted)
+            finally:
+                server.remove()
+    finally:
+        backend.shutdown()
+
+
 def test_keys_plans_and_quotas(api, gateway, unique):
     made = api()
     made.respond(made.method(made.root, apiKeyRequired=True))
@@ -629,3 +665,100 @@ def test_security_of_a_whole_definition(gateway):
 def test_an_empty_policy_is_none(api):
     made = api(policy="")
     assert "policy" not in made.gateway.get_rest_api(restApiId=made.id)
+
+
+def test_templates_that_are_null(api, client):
+    """Recorded on AWS: a template may be null, an empty one is shown as null, and both let the body through."""
+    # boto3 itself would refuse them; the AWS CLI's and other SDKs' JSON has them.
+    gateway = client("apigateway", config=Config(parameter_validation=False))
+    made = api()
+    place = made.method(made.root, "POST")
+    gateway.put_method_response(**place, statusCode="200")
+    for template in (None, ""):
+        shown = gateway.put_integration_response(
+            **place, statusCode="200", responseTemplates={"application/json": template}
+        )
+        assert shown["responseTemplates"] == {"application/json": None}
+    shown = gateway.put_integration(
+        **place, type="MOCK", requestTemplates={"application/json": '{"statusCode": 200}', "text/plain": None}
+    )
+    assert shown["requestTemplates"] == {"application/json": '{"statusCode": 200}', "text/plain": None}
+
+
+def test_documentation(api, gateway):
+    made = api()
+    part = gateway.create_documentation_part(
+        restApiId=made.id, location={"type": "API"}, properties='{"description": "first"}'
+    )
+    again = {"restApiId": made.id, "location": {"type": "API"}, "properties": "{}"}
+    assert code(gateway.create_documentation_part, **again)[0] == "ConflictException"
+    bad = {"restApiId": made.id, "location": {"type": "RESOURCE"}, "properties": "[]"}
+    assert code(gateway.create_documentation_part, **bad)[0] == "BadRequestException"
+    of_root = gateway.create_documentation_part(restApiId=made.id, location={"type": "RESOURCE"}, properties="{}")
+    assert of_root["location"] == {"type": "RESOURCE", "path": "/"}
+    change = [{"op": "replace", "path": "/properties", "value": '{"description": "second"}'}]
+    place = {"restApiId": made.id, "documentationPartId": part["id"]}
+    assert gateway.update_documentation_part(**place, patchOperations=change)["properties"] == change[0]["value"]
+    found = gateway.get_documentation_parts(restApiId=made.id)["items"]
+    assert [one["location"]["type"] for one in found] == ["API", "RESOURCE"]
+    assert len(gateway.get_documentation_parts(restApiId=made.id, type="RESOURCE")["items"]) == 1
+    version = gateway.create_documentation_version(restApiId=made.id, documentationVersion="1")
+    assert version["version"] == "1" and version["createdDate"]
+    assert code(gateway.create_documentation_version, restApiId=made.id, documentationVersion="1")[0] == "ConflictException"
+    gateway.delete_documentation_part(**place)
+    assert code(gateway.get_documentation_part, **place) == (
+        "NotFoundException",
+        "Invalid Documentation part identifier specified",
+    )
+    made.method(made.root)
+    made.deploy()
+    at = {"restApiId": made.id, "stageName": "prod"}
+    stage = [{"op": "replace", "path": "/documentationVersion", "value": "1"}]
+    gateway.update_stage(**at, patchOperations=stage)
+    exported = gateway.get_export(**at, exportType="oas30", parameters={"extensions": "documentation"})
+    parts = json.loads(exported["body"].read())["x-amazon-apigateway-documentation"]["documentationParts"]
+    # The version keeps what was there when it was made.
+    assert {"location": {"type": "API"}, "properties": {"description": "second"}} in parts
+
+
+def test_an_export_is_an_import(api, gateway):
+    """What one API exports, another one can be made of."""
+    made = api()
+    gateway.create_model(
+        restApiId=made.id,
+        name="Pet",
+        contentType="application/json",
+        schema='{"$schema": "http://json-schema.org/draft-04/schema#", "type": "object"}',
+    )
+    place = made.method(
+        made.resource("pets/{id}"),
+        "POST",
+        requestParameters={"method.request.path.id": True, "method.request.querystring.q": False},
+        requestModels={"application/json": "Pet"},
+        apiKeyRequired=True,
+    )
+    made.respond(place, responseTemplates={"application/json": "{}"})
+    made.deploy()
+    at = {"restApiId": made.id, "stageName": "prod"}
+    for kind in ("swagger", "oas30"):
+        plain = gateway.get_export(**at, exportType=kind)
+        assert plain["contentType"] == "application/octet-stream"
+        assert plain["contentDisposition"].startswith(f'attachment; filename="{kind}_')
+        assert b"x-amazon-apigateway-integration" not in plain["body"].read()
+        for accepts in ("application/json", "application/yaml"):
+            body = gateway.get_export(
+                **at, exportType=kind, parameters={"extensions": "apigateway"}, accepts=accepts
+            )["body"].read()
+            other = gateway.import_rest_api(body=body)["id"]
+            resources = gateway.get_resources(restApiId=other, embed=["methods"])["items"]
+            method = next(r for r in resources if r["path"] == "/pets/{id}")["resourceMethods"]["POST"]
+            assert method["requestModels"] == {"application/json": "Pet"}
+            assert method["requestParameters"]["method.request.path.id"] is True
+            assert method["apiKeyRequired"] is True
+            assert method["methodIntegration"]["type"] == "MOCK"
+            assert method["methodIntegration"]["integrationResponses"]["200"]["statusCode"] == "200"
+            gateway.delete_rest_api(restApiId=other)
+    for wrong in ({"exportType": "word"}, {"exportType": "swagger", "parameters": {"extensions": "nothing"}}):
+        assert code(gateway.get_export, **at, **wrong)[0] == "BadRequestException"
+    missing = {"restApiId": made.id, "stageName": "nowhere", "exportType": "swagger"}
+    assert code(gateway.get_export, **missing) == ("NotFoundException", "Invalid stage identifier specified")

@@ -7,7 +7,7 @@ import time
 import zipfile
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
 ROLE = {
     "Type": "AWS::IAM::Role",
@@ -160,6 +160,7 @@ def test_change_sets(cfn, stacks, unique):
     assert cfn.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == "REVIEW_IN_PROGRESS"
     cfn.execute_change_set(ChangeSetName=first, StackName=name)
     wait_for(cfn, "stack_create_complete", name)
+    assert cfn.describe_change_set(ChangeSetName=made["Id"])["ExecutionStatus"] == "EXECUTE_COMPLETE"
     same = cfn.create_change_set(StackName=name, ChangeSetName=unique("set"), TemplateBody=TABLE)
     shown = cfn.describe_change_set(ChangeSetName=same["Id"])
     assert shown["Status"] == "FAILED"
@@ -178,6 +179,66 @@ def test_change_sets(cfn, stacks, unique):
     assert error(cfn.describe_change_set, ChangeSetName=other["Id"])[0] == "ChangeSetNotFound"
     cfn.delete_stack(StackName=name)
     wait_for(cfn, "stack_delete_complete", name)
+
+
+FAILS = """
+Resources:
+  First: {Type: AWS::Logs::LogGroup}
+  Second: {Type: AWS::Logs::LogGroup, DependsOn: First, Properties: {RetentionInDays: 4}}
+"""
+
+
+def test_the_execution_of_a_change_set_can_fail(cfn, unique):
+    name = unique("stack")
+    made = cfn.create_change_set(StackName=name, ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=FAILS)
+    cfn.execute_change_set(ChangeSetName=made["Id"])
+    with pytest.raises(WaiterError):
+        wait_for(cfn, "stack_create_complete", name)
+    assert cfn.describe_change_set(ChangeSetName=made["Id"])["ExecutionStatus"] == "EXECUTE_FAILED"
+    cfn.delete_stack(StackName=name)
+
+
+NOTHING = """
+Conditions: {Never: !Equals [a, b]}
+Resources:
+  Logs: {Type: AWS::Logs::LogGroup, Condition: Never}
+"""
+
+
+def test_a_new_stack_may_have_nothing(cfn, unique):
+    """Recorded on AWS: a template whose conditions leave no resource is deployed."""
+    name = unique("stack")
+    made = cfn.create_change_set(StackName=name, ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=NOTHING)
+    assert cfn.describe_change_set(ChangeSetName=made["Id"])["Status"] == "CREATE_COMPLETE"
+    cfn.execute_change_set(ChangeSetName=made["Id"])
+    wait_for(cfn, "stack_create_complete", name)
+    cfn.delete_stack(StackName=name)
+
+
+INCLUDE = """
+Parameters: {Bucket: {Type: String}}
+Mappings: {Where: {Here: {Key: part.yaml}}}
+Resources:
+  Logs:
+    Type: AWS::Logs::LogGroup
+    Properties:
+      Fn::Transform:
+        Name: AWS::Include
+        Parameters:
+          Location: !Sub ["s3://${Bucket}/${Key}", {Key: !FindInMap [Where, Here, Key]}]
+"""
+
+
+def test_an_include_finds_its_place_by_parameters(cfn, client, stacks, unique):
+    bucket, group = unique("bucket"), unique("group")
+    client("s3").create_bucket(Bucket=bucket)
+    client("s3").put_object(Bucket=bucket, Key="part.yaml", Body=f"LogGroupName: {group}\n".encode())
+    stacks(
+        INCLUDE,
+        Parameters=[{"ParameterKey": "Bucket", "ParameterValue": bucket}],
+        Capabilities=["CAPABILITY_AUTO_EXPAND"],
+    )
+    assert client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
 
 
 def test_failed_creation_leaves_nothing(cfn, client, stacks, unique):

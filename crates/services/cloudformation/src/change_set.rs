@@ -5,6 +5,7 @@ mod describe;
 mod execute;
 
 use sereno_kernel::{Ctx, Result};
+use sereno_store::Txn;
 
 use crate::errors;
 use crate::stack;
@@ -13,6 +14,21 @@ use crate::state::{CHANGE_SET_IDS, CHANGE_SETS, ChangeSetRecord, STACKS, StackRe
 pub use create::create;
 pub use describe::{describe, describe_hooks, list};
 pub use execute::{delete, execute};
+
+/// The execution status of a change set whose operation runs.
+const EXECUTING: &str = "EXECUTE_IN_PROGRESS";
+
+/// The stack's operation has ended: what was executed is done or has failed (recorded: test_empty_changeset).
+pub async fn executed(ctx: &Ctx, txn: &mut Txn, stack: &StackRecord) -> Result<()> {
+    let done = stack.status.ends_with("_COMPLETE") && !stack.status.contains("ROLLBACK");
+    for (key, mut set) in CHANGE_SETS.list(ctx.scope(), (stack.id.as_str(),)).read(txn).await? {
+        if set.execution_status == EXECUTING {
+            set.execution_status = if done { "EXECUTE_COMPLETE" } else { "EXECUTE_FAILED" }.into();
+            CHANGE_SETS.put(txn, ctx.scope(), &key, &set);
+        }
+    }
+    Ok(())
+}
 
 /// A change set and its stack, by id, or by name and stack.
 pub async fn find(

@@ -44,7 +44,7 @@ pub async fn run(ctx: &Ctx, template: &Template, inputs: &Inputs<'_>) -> Result<
         fragment.remove("Fn::Transform");
         let mut result = Value::Object(fragment);
         for transform in &list {
-            result = embedded(ctx, transform, result, inputs).await?;
+            result = embedded(ctx, template, transform, result, inputs).await?;
         }
         if let Some(holder) = transforms::part_mut(&mut value, &path) {
             *holder = result;
@@ -55,6 +55,7 @@ pub async fn run(ctx: &Ctx, template: &Template, inputs: &Inputs<'_>) -> Result<
 
 async fn embedded(
     ctx: &Ctx,
+    template: &Template,
     transform: &Transform,
     fragment: Value,
     inputs: &Inputs<'_>,
@@ -66,6 +67,7 @@ async fn embedded(
             let Value::Object(fragment) = fragment else {
                 return Err("Template format error: unsupported structure.".to_owned());
             };
+            let parameters = resolved(template, parameters, inputs);
             include::run(ctx, &parameters, fragment).await.map(Value::Object)
         }
         SERVERLESS | LANGUAGE_EXTENSIONS => Err(format!(
@@ -74,6 +76,20 @@ async fn embedded(
         )),
         name => macros::run(ctx, name, &parameters, fragment, inputs).await,
     }
+}
+
+/// A location may be put together from parameters, mappings and pseudo parameters
+/// (recorded: test_transformer_property_level). What needs a resource stays as it is written.
+fn resolved(
+    template: &Template,
+    parameters: Map<String, Value>,
+    inputs: &Inputs<'_>,
+) -> Map<String, Value> {
+    let (known, exports) = (BTreeMap::new(), BTreeMap::new());
+    let world = StackWorld::new(&known, &exports, &inputs.environment.pseudo.region);
+    let resolver = Resolver { template, environment: inputs.environment, world: &world };
+    let value = |value: Value| resolver.value(&value).ok().flatten().unwrap_or(value);
+    parameters.into_iter().map(|(name, it)| (name, value(it))).collect()
 }
 
 async fn declared(ctx: &Ctx, value: Value, inputs: &Inputs<'_>) -> Result<Template, String> {

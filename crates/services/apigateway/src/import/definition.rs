@@ -53,8 +53,11 @@ pub fn models(root: &Value) -> Option<&Map<String, Value>> {
 impl Definition {
     /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/import-api-aws-variables.html>
     pub fn read(root: Value, parameters: &BTreeMap<String, String>) -> Result<Definition> {
-        let swagger = text(&root, "swagger").is_some_and(|version| version.starts_with("2."));
-        let openapi = text(&root, "openapi").is_some_and(|version| version.starts_with("3."));
+        // YAML reads an unquoted version as a number (recorded: `test_duplicate_resources`).
+        let is = |name: &str, major: char| {
+            root.get(name).is_some_and(|version| plain(version).starts_with(major))
+        };
+        let (swagger, openapi) = (is("swagger", '2'), is("openapi", '3'));
         if !swagger && !openapi {
             return Err(bad_request("Invalid OpenAPI input."));
         }

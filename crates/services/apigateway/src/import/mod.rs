@@ -151,6 +151,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_version_may_be_a_number() {
+        let read = |text: &str| Definition::read(parse(text.as_bytes()).unwrap(), &BTreeMap::new());
+        assert!(read("swagger: 2.0\ninfo: {title: x}\n").is_ok());
+        assert!(read(r#"{"openapi": "3.0.1", "info": {"title": "x"}}"#).is_ok());
+        assert!(read("swagger: 1.2\n").is_err());
+    }
+
+    #[test]
+    fn null_is_an_empty_template() {
+        let integration = parse(b"responseTemplates: {application/json: null}").unwrap();
+        assert_eq!(texts(&integration, "responseTemplates")["application/json"], "");
+    }
+
+    #[test]
     fn json_and_yaml_read_the_same() {
         let yaml = parse(b"swagger: '2.0'\ninfo: {title: x}\n").unwrap();
         let json = parse(br#"{"swagger": "2.0", "info": {"title": "x"}}"#).unwrap();

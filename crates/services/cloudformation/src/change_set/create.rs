@@ -166,7 +166,10 @@ fn record(
     let id = ctx.random_uuid();
     let reason = match &changes {
         None => prepared.failure.clone(),
-        Some(changes) if changes.is_empty() => Some(NO_CHANGES.to_owned()),
+        // A new stack may have no resource whose condition holds (recorded: test_and_or_functions).
+        Some(changes) if changes.is_empty() && details.kind == "UPDATE" => {
+            Some(NO_CHANGES.to_owned())
+        }
         Some(_) => None,
     };
     let changes = changes.unwrap_or_default();

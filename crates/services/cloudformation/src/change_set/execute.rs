@@ -6,6 +6,7 @@ use sereno_api_cloudformation::{
 use sereno_kernel::{Ctx, Result};
 use sereno_store::{Txn, transact};
 
+use super::EXECUTING;
 use crate::engine;
 use crate::errors;
 use crate::stack::hold_imports;
@@ -81,7 +82,7 @@ async fn start(
             forget(ctx, txn, &record);
         }
     }
-    set.execution_status = "EXECUTE_COMPLETE".to_owned();
+    set.execution_status = EXECUTING.to_owned();
     CHANGE_SETS.put(txn, scope, &(id, name), &set);
     Ok(())
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Phase;
 use super::apply::Early;
+use crate::change_set;
 use crate::encode;
 use crate::errors;
 use crate::events::{self, Form};
@@ -169,6 +170,7 @@ impl Machine {
             turn_if_asked(&mut stack);
             if stack.operation.phase == Phase::Ended.as_str() {
                 stack.operation.ended_ms = Some(now);
+                change_set::executed(&ctx, txn, &stack).await?;
             }
             STACKS.put(txn, ctx.scope(), id.as_str(), &stack);
             events::of_stack(&ctx, txn, &stack);
