@@ -24,13 +24,13 @@ pub struct Source {
 enum Packing {
     None,
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
-    Zstd(Box<Zstd>),
+    Zstd(Zstd),
 }
 
 /// One or more frames, the current one being unpacked.
 enum Zstd {
     Between(Cursor<Bytes>),
-    Frame(StreamingDecoder<Cursor<Bytes>, ruzstd::decoding::FrameDecoder>),
+    Frame(Box<StreamingDecoder<Cursor<Bytes>, ruzstd::decoding::FrameDecoder>>),
     Over,
 }
 
@@ -62,7 +62,7 @@ impl Source {
                 let whole = std::mem::take(&mut body).collect(ZSTD_BYTES_MAX).await;
                 let whole = whole.map_err(|error| broken(key, error))?;
                 read_bytes = whole.len() as i64;
-                Packing::Zstd(Box::new(Zstd::Between(Cursor::new(whole))))
+                Packing::Zstd(Zstd::Between(Cursor::new(whole)))
             }
             _ => Packing::None,
         };
@@ -106,13 +106,13 @@ impl Zstd {
                 }
                 Zstd::Between(rest) => {
                     let frame = StreamingDecoder::new(rest).map_err(|error| error.to_string())?;
-                    *self = Zstd::Frame(frame);
+                    *self = Zstd::Frame(Box::new(frame));
                 }
                 Zstd::Frame(mut frame) => {
                     let mut piece = vec![0; PIECE_BYTES];
                     let count = frame.read(&mut piece).map_err(|error| error.to_string())?;
                     if count == 0 {
-                        *self = Zstd::Between(frame.into_inner());
+                        *self = Zstd::Between((*frame).into_inner());
                         continue;
                     }
                     piece.truncate(count);
