@@ -4,9 +4,9 @@ use sereno_api_lambda as api;
 use sereno_kernel::{Ctx, Error, Result};
 use sereno_store::{Read, Txn, transact};
 
-use crate::errors;
 use crate::names::{FunctionName, LATEST};
-use crate::state::{HEADS, NO_RESERVATION, RESERVED, ReservedRecord, head};
+use crate::state::{HEADS, HeadRecord, NO_RESERVATION, RESERVED, ReservedRecord, head};
+use crate::{errors, provisioned};
 
 /// AWS's default limit of an account and region.
 pub const ACCOUNT_CONCURRENCY: i64 = 1000;
@@ -41,6 +41,13 @@ async fn set(ctx: &Ctx, name: &str, wanted: i64) -> Result<()> {
         let found = HEADS.get(txn, ctx.scope(), name).await?;
         let missing = || errors::function_not_found(&ctx, name, Some(LATEST));
         let mut head = found.ok_or_else(missing)?;
+        if wanted != NO_RESERVATION {
+            let kept = provisioned::of_function(&ctx, txn, name).await?;
+            let kept = kept.iter().map(|record| i64::from(record.requested)).sum();
+            if wanted < kept {
+                return Err(errors::reserved_below_provisioned(wanted, kept));
+            }
+        }
         if wanted > 0 {
             let left = ACCOUNT_CONCURRENCY - reserved(&ctx, txn, name).await? - wanted;
             if left < UNRESERVED_MIN {
@@ -51,6 +58,17 @@ async fn set(ctx: &Ctx, name: &str, wanted: i64) -> Result<()> {
         HEADS.put(txn, ctx.scope(), name, &head);
         sum_up(&ctx, txn).await?;
     })
+}
+
+/// How many invocations of this version may run at once by the function's reservation; `None`: it has none. Nothing is
+/// left for other versions where instances kept ready take up all of it.
+/// Recorded: test_lambda.py::TestLambdaConcurrency::test_lambda_concurrency_block
+pub async fn limit(ctx: &Ctx, head: &HeadRecord, version: &str) -> Result<Option<u32>> {
+    let Ok(reserved) = u32::try_from(head.reserved_concurrency) else { return Ok(None) };
+    let kept = provisioned::of_function(ctx, ctx.store(), &head.name).await?;
+    let total: u32 = kept.iter().map(|record| record.requested).sum();
+    let own = kept.iter().any(|record| record.version == version);
+    Ok(Some(if total >= reserved && !own { 0 } else { reserved }))
 }
 
 /// Keeps the sum of all reservations, after one of them has changed.

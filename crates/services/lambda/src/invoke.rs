@@ -189,7 +189,7 @@ pub async fn try_run(
         tail: invocation.tail,
         stream: invocation.stream,
         limits: ConcurrencyLimits {
-            function: u32::try_from(head.reserved_concurrency).ok(),
+            function: concurrency::limit(ctx, &head, &function.version).await?,
             account_unreserved,
         },
     };

@@ -13,6 +13,8 @@ mod configuration;
 mod destination;
 mod errors;
 mod event_config;
+#[cfg(test)]
+mod event_golden;
 mod event_outcome;
 mod event_state;
 mod function;
@@ -57,7 +59,7 @@ use sereno_kernel::Service;
 /// The table of contents.
 pub fn service() -> Service {
     let guards = Arc::new(permission::Guards::default());
-    Service::new(&api::SERVICE)
+    let service = Service::new(&api::SERVICE)
         .on::<api::CreateFunction>(access::create_function, function::create)
         .on::<api::GetFunction>(access::get_function, function::get)
         .on::<api::GetFunctionConfiguration>(
@@ -81,13 +83,54 @@ pub fn service() -> Service {
         .on::<api::UpdateAlias>(access::update_alias, alias::update)
         .on::<api::DeleteAlias>(access::delete_alias, alias::delete)
         .on::<api::ListAliases>(access::list_aliases, alias::list)
+        .on::<api::GetAccountSettings>(access::get_account_settings, account::settings)
+        .on::<api::ListTags>(access::list_tags, tag::list)
+        .on::<api::TagResource>(access::tag_resource, tag::add)
+        .on::<api::UntagResource>(access::untag_resource, tag::remove)
+        .resource_policy(move |ctx, arn| Arc::clone(&guards).guard(ctx, arn))
+        .data_plane(plane::Plane)
+        .blobs(state::FUNCTIONS, |function| {
+            let layers = function.layers.into_iter().map(|layer| layer.code.blob);
+            layers.chain([function.code.blob]).collect()
+        })
+        .blobs(state::LAYER_VERSIONS, |layer| vec![layer.code.blob])
+        .task(asynchronous::task_kind())
+        .task(provisioned::task_kind())
+        .task(poller::task_kind())
+        .violations(errors::violations);
+    let service = layers(urls(signing(concurrency(permissions(events(service))))));
+    templates(service)
+}
+
+/// Who may.
+fn permissions(service: Service) -> Service {
+    service
         .on::<api::AddPermission>(access::add_permission, permission::add)
         .on::<api::RemovePermission>(access::remove_permission, permission::remove)
         .on::<api::GetPolicy>(access::get_policy, permission::get)
+        .on::<api::PutResourcePolicy>(access::put_resource_policy, resource_policy::put)
+        .on::<api::GetResourcePolicy>(access::get_resource_policy, resource_policy::get)
+        .on::<api::DeleteResourcePolicy>(access::delete_resource_policy, resource_policy::delete)
+}
+
+/// How many at once.
+fn concurrency(service: Service) -> Service {
+    service
         .on::<api::PutFunctionConcurrency>(access::put_concurrency, concurrency::put)
         .on::<api::GetFunctionConcurrency>(access::get_concurrency, concurrency::get)
         .on::<api::DeleteFunctionConcurrency>(access::delete_concurrency, concurrency::delete)
-        .on::<api::GetAccountSettings>(access::get_account_settings, account::settings)
+        .on::<api::PutProvisionedConcurrencyConfig>(access::put_provisioned, provisioned::put)
+        .on::<api::GetProvisionedConcurrencyConfig>(access::get_provisioned, provisioned::get)
+        .on::<api::DeleteProvisionedConcurrencyConfig>(
+            access::delete_provisioned,
+            provisioned::delete,
+        )
+        .on::<api::ListProvisionedConcurrencyConfigs>(access::list_provisioned, provisioned::list)
+}
+
+/// What happens without a caller waiting: events, mappings, loops.
+fn events(service: Service) -> Service {
+    service
         .on::<api::GetFunctionRecursionConfig>(access::get_recursion_config, lineage::get)
         .on::<api::PutFunctionRecursionConfig>(access::put_recursion_config, lineage::put)
         .on::<api::PutFunctionEventInvokeConfig>(access::put_event_config, event_config::put)
@@ -106,14 +149,11 @@ pub fn service() -> Service {
         .on::<api::UpdateEventSourceMapping>(access::update_mapping, mapping::update)
         .on::<api::DeleteEventSourceMapping>(access::delete_mapping, mapping::delete)
         .on::<api::ListEventSourceMappings>(access::list_mappings, mapping::list)
-        .on::<api::GetRuntimeManagementConfig>(
-            access::get_runtime_management_config,
-            runtime_management::get,
-        )
-        .on::<api::PutRuntimeManagementConfig>(
-            access::put_runtime_management_config,
-            runtime_management::put,
-        )
+}
+
+/// What code and which interpreter.
+fn signing(service: Service) -> Service {
+    service
         .on::<api::CreateCodeSigningConfig>(access::create_code_signing_config, signing::create)
         .on::<api::GetCodeSigningConfig>(access::get_code_signing_config, signing::get)
         .on::<api::UpdateCodeSigningConfig>(access::update_code_signing_config, signing::update)
@@ -135,21 +175,29 @@ pub fn service() -> Service {
             access::delete_function_code_signing_config,
             signing::delete_of_function,
         )
-        .on::<api::PutProvisionedConcurrencyConfig>(access::put_provisioned, provisioned::put)
-        .on::<api::GetProvisionedConcurrencyConfig>(access::get_provisioned, provisioned::get)
-        .on::<api::DeleteProvisionedConcurrencyConfig>(
-            access::delete_provisioned,
-            provisioned::delete,
+        .on::<api::GetRuntimeManagementConfig>(
+            access::get_runtime_management_config,
+            runtime_management::get,
         )
-        .on::<api::ListProvisionedConcurrencyConfigs>(access::list_provisioned, provisioned::list)
-        .on::<api::PutResourcePolicy>(access::put_resource_policy, resource_policy::put)
-        .on::<api::GetResourcePolicy>(access::get_resource_policy, resource_policy::get)
-        .on::<api::DeleteResourcePolicy>(access::delete_resource_policy, resource_policy::delete)
+        .on::<api::PutRuntimeManagementConfig>(
+            access::put_runtime_management_config,
+            runtime_management::put,
+        )
+}
+
+/// Functions' own addresses.
+fn urls(service: Service) -> Service {
+    service
         .on::<api::CreateFunctionUrlConfig>(access::create_url, url::create)
         .on::<api::GetFunctionUrlConfig>(access::get_url, url::get)
         .on::<api::UpdateFunctionUrlConfig>(access::update_url, url::update)
         .on::<api::DeleteFunctionUrlConfig>(access::delete_url, url::delete)
         .on::<api::ListFunctionUrlConfigs>(access::list_urls, url::list)
+}
+
+/// What functions share.
+fn layers(service: Service) -> Service {
+    service
         .on::<api::PublishLayerVersion>(access::publish_layer_version, layer::publish)
         .on::<api::GetLayerVersion>(access::get_layer_version, layer::get)
         .on::<api::GetLayerVersionByArn>(access::get_layer_version_by_arn, layer::get_by_arn)
@@ -162,20 +210,11 @@ pub fn service() -> Service {
             layer_policy::remove,
         )
         .on::<api::GetLayerVersionPolicy>(access::get_layer_policy, layer_policy::get)
-        .on::<api::ListTags>(access::list_tags, tag::list)
-        .on::<api::TagResource>(access::tag_resource, tag::add)
-        .on::<api::UntagResource>(access::untag_resource, tag::remove)
-        .resource_policy(move |ctx, arn| Arc::clone(&guards).guard(ctx, arn))
-        .data_plane(plane::Plane)
-        .blobs(state::FUNCTIONS, |function| {
-            let layers = function.layers.into_iter().map(|layer| layer.code.blob);
-            layers.chain([function.code.blob]).collect()
-        })
-        .blobs(state::LAYER_VERSIONS, |layer| vec![layer.code.blob])
-        .task(asynchronous::task_kind())
-        .task(provisioned::task_kind())
-        .task(poller::task_kind())
-        .violations(errors::violations)
+}
+
+/// CloudFormation's types.
+fn templates(service: Service) -> Service {
+    service
         .resource(resources::function())
         .resource(resources::version())
         .resource(resources::alias())

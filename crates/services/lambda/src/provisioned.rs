@@ -24,6 +24,8 @@ const PAGE_MAX: i32 = 50;
 const IN_PROGRESS: &str = "IN_PROGRESS";
 const READY: &str = "READY";
 const FAILED: &str = "FAILED";
+/// Recorded: test_lambda.py::TestLambdaConcurrency::test_provisioned_concurrency_init_failure
+const INIT_FAILURE: &str = "FUNCTION_ERROR_INIT_FAILURE";
 
 pub fn task_kind() -> TaskKind {
     TaskKind::new(TASK, tend)
@@ -121,6 +123,16 @@ async fn check_limits(ctx: &Ctx, txn: &Txn, name: &FunctionName, wanted: u32) ->
     Ok(())
 }
 
+/// What is configured for a function, and for which of its versions instances were asked for.
+pub async fn of_function<R: Read + ?Sized>(
+    ctx: &Ctx,
+    read: &R,
+    function: &str,
+) -> Result<Vec<ProvisionedRecord>> {
+    let found = PROVISIONED.list(ctx.scope(), (function,)).read(read).await?;
+    Ok(found.into_iter().map(|(_, record)| record).collect())
+}
+
 /// A version is provisioned by itself or by one alias, not by both.
 /// Recorded: test_lambda_api.py::TestLambdaProvisionedConcurrency::test_lambda_provisioned_lifecycle
 async fn check_overlap(ctx: &Ctx, txn: &Txn, name: &FunctionName) -> Result<()> {
@@ -170,9 +182,10 @@ async fn tend(ctx: Ctx, task: Task) -> Result<Outcome> {
     match kept.await {
         Ok(ready) => {
             record.ready = ready;
+            // All were tried: what is missing did not come up.
             let all = ready >= record.requested;
-            (if all { READY } else { IN_PROGRESS }).clone_into(&mut record.status);
-            record.status_reason.clear();
+            (if all { READY } else { FAILED }).clone_into(&mut record.status);
+            (if all { "" } else { INIT_FAILURE }).clone_into(&mut record.status_reason);
         }
         Err(failure) => {
             record.ready = 0;

@@ -50,3 +50,11 @@ pub fn provisioned_version_already() -> Error {
 pub fn provisioned_by_alias() -> Error {
     conflict("Version is pointed by a Provisioned Concurrency alias".to_owned())
 }
+
+/// The blanks are AWS's. Recorded: test_lambda.py::TestLambdaConcurrency::test_reserved_provisioned_overlap
+pub fn reserved_below_provisioned(wanted: i64, kept: i64) -> Error {
+    invalid(format!(
+        " ReservedConcurrentExecutions  {wanted} should not be lower than function's total provisioned \
+         concurrency [{kept}]."
+    ))
+}

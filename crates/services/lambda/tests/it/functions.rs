@@ -4,6 +4,14 @@ use serde_json::{Value, json};
 
 use crate::house::{House, ROLE, house, package, settle};
 
+impl House {
+    /// How many invocations of a version the sandbox was told to run at once.
+    async fn limit(&self, version: &str) -> Option<u32> {
+        self.ok("Invoke", json!({"FunctionName": "f", "Qualifier": version})).await;
+        self.stage.seen("f").last().unwrap().limit
+    }
+}
+
 async fn configuration(house: &House) -> Value {
     house.ok("GetFunctionConfiguration", json!({"FunctionName": "f"})).await
 }
@@ -111,7 +119,15 @@ async fn provisioned_instances_are_asked_for_and_released() {
         .await;
     house.advance(61).await;
     assert_eq!((kept("1"), kept("2")), (Some(0), Some(2)));
+    // A reservation that is taken up by them leaves nothing for other versions.
+    let reserve = |count: u32| json!({"FunctionName": "f", "ReservedConcurrentExecutions": count});
+    let (code, _) = house.refused("PutFunctionConcurrency", reserve(1)).await;
+    assert_eq!(code, "InvalidParameterValueException");
+    house.ok("PutFunctionConcurrency", reserve(2)).await;
+    assert_eq!(house.limit("$LATEST").await, Some(0));
+    assert_eq!(house.limit("2").await, Some(2));
     house.ok("DeleteProvisionedConcurrencyConfig", input("a")).await;
+    assert_eq!(house.limit("$LATEST").await, Some(2));
     assert_eq!(kept("2"), Some(0));
     let (code, _) = house.refused("GetProvisionedConcurrencyConfig", input("a")).await;
     assert_eq!(code, "ProvisionedConcurrencyConfigNotFoundException");

@@ -36,6 +36,8 @@ pub struct Seen {
     pub event: Value,
     pub request_id: String,
     pub trace_id: String,
+    /// The reservation that it counts against.
+    pub limit: Option<u32>,
 }
 
 #[derive(Default)]
@@ -68,6 +70,7 @@ impl Stage {
                 event,
                 request_id: request.request_id.clone(),
                 trace_id: request.trace_id.clone(),
+                limit: request.limits.function,
             });
         }
         act
