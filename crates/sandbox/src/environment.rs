@@ -31,6 +31,22 @@ pub fn variables(place: &Place<'_>) -> BTreeMap<String, String> {
     all
 }
 
+/// What an extension does not get of these.
+/// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
+pub fn is_for_extensions(name: &str) -> bool {
+    !matches!(
+        name,
+        "AWS_EXECUTION_ENV"
+            | "AWS_LAMBDA_LOG_GROUP_NAME"
+            | "AWS_LAMBDA_LOG_STREAM_NAME"
+            | "AWS_XRAY_CONTEXT_MISSING"
+            | "AWS_XRAY_DAEMON_ADDRESS"
+            | "LAMBDA_RUNTIME_DIR"
+            | "LAMBDA_TASK_ROOT"
+            | "_HANDLER"
+    )
+}
+
 /// What a user may set differently.
 fn defaults(place: &Place<'_>) -> BTreeMap<String, String> {
     let programs = match place.interpreter.and_then(|found| found.executable.parent()) {

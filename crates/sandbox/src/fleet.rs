@@ -131,7 +131,7 @@ impl Fleet {
                 state.busy -= 1;
                 let Given::Ready(instance) = given else { return };
                 if self.is_retired() || instance.is_old() {
-                    instance.kill();
+                    instance.end();
                 } else {
                     state.idle.push(Idle { instance, since: Instant::now() });
                 }
@@ -181,7 +181,7 @@ impl Fleet {
     pub fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         for idle in lock(&self.state).idle.drain(..) {
-            idle.instance.kill();
+            idle.instance.end();
         }
     }
 

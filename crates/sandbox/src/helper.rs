@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::net::{RecvFlags, SendFlags};
 use serde_json::{Value, json};
 use tokio::io::unix::AsyncFd;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::message::{self, Fields, Message};
@@ -26,6 +28,8 @@ pub struct End {
     pub signal: Option<i32>,
     /// The kernel killed something in it for want of memory.
     pub out_of_memory: bool,
+    /// It was an extension that ended, not the runtime.
+    pub extension: bool,
 }
 
 /// Descriptors by which the server watches and governs an instance itself.
@@ -155,6 +159,28 @@ impl Helper {
         self.ask(id, order, &[]).await.map(drop)
     }
 
+    /// Starts one more process in an instance that has none yet, or an extension. `fds` as for `spawn`.
+    pub async fn run(&self, id: u64, mut order: Value, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        order["op"] = json!("run");
+        order["id"] = json!(id);
+        self.ask(id, order, fds).await.map(drop)
+    }
+
+    /// A connection to a port of an instance's own loopback, where it has one.
+    pub async fn connect_inside(&self, id: u64, port: u16) -> io::Result<TcpStream> {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if !self.own_network() {
+            return TcpStream::connect(address).await;
+        }
+        // Other questions about this instance may be under way.
+        let ticket = self.next_number();
+        let order = json!({"op": "socket", "id": id, "ticket": ticket});
+        let answer = self.ask(ticket, order, &[]).await?;
+        let socket = answer.fds.into_iter().next().ok_or_else(gone)?;
+        let socket = TcpSocket::from_std_stream(std::net::TcpStream::from(socket));
+        socket.connect(address).await
+    }
+
     /// Stops or continues an instance where there is no freezer.
     pub async fn signal(&self, id: u64, number: i32) {
         let _ = self.send(&json!({"op": "signal", "id": id, "number": number}), &[]).await;
@@ -207,7 +233,7 @@ impl Helper {
     fn hear(&self, message: Message) {
         let id = message.body.number("id") as u64;
         match message.body.text("ev") {
-            "started" | "assigned" => {
+            "started" | "assigned" | "ran" | "socket" => {
                 if let Some(answer) = lock(&self.answers).remove(&id) {
                     let _ = answer.send(Ok(message));
                 }
@@ -229,6 +255,7 @@ impl Helper {
                         code: number("code"),
                         signal: number("signal"),
                         out_of_memory: message.body.flag("oom"),
+                        extension: message.body.flag("extension"),
                     });
                 }
             }

@@ -14,13 +14,15 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
 
+use crate::extensions::SHUTDOWN_TIME;
 use crate::frames::{self, Frame, FrameReader, Kind};
 use crate::helper::{End, Handles, Helper};
 use crate::journal::{Recorder, now_ms};
+use crate::launch::Held;
 use crate::network::Network;
 use crate::outcome::{Outcome, too_large};
 use crate::report::{Failure, Figures, Style};
-use crate::runtime_api::RuntimeApi;
+use crate::runtime_api::{Conversation, RuntimeApi};
 
 /// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 6 MB, which AWS counts like this.
 /// recorded: test_lambda.py::test_response_payload_too_large
@@ -53,6 +55,12 @@ pub struct Instance {
     pub handles: Handles,
     pub ended: oneshot::Receiver<End>,
     pub channel: Channel,
+    /// What is reached under `AWS_LAMBDA_RUNTIME_API`.
+    pub api: Arc<Conversation>,
+    /// The runtime, as long as it waits for extensions.
+    pub held: Option<Held>,
+    /// Listens where the machine's network is shared.
+    pub _aside: Option<RuntimeApi>,
     /// Its way out; ends with the instance.
     pub _network: Option<Network>,
     /// The process's own standard output and error.
@@ -88,6 +96,25 @@ impl Instance {
         self.born.elapsed() > AGE_MAX
     }
 
+    /// Ends it when it is idle: extensions that want to know are told, and have a little time.
+    pub fn end(mut self: Box<Self>) {
+        // Outside of a runtime (at the server's end) nobody could wait.
+        let runtime = tokio::runtime::Handle::try_current();
+        let told = !self.api.extensions.is_empty() && self.api.extensions.shut_down("spindown");
+        match runtime {
+            Ok(runtime) if told => {
+                runtime.spawn(async move {
+                    self.freeze(false).await;
+                    self.next_event(Instant::now() + SHUTDOWN_TIME).await;
+                    self.drain();
+                    self.recorder.finish_lines();
+                    self.kill();
+                });
+            }
+            _ => self.kill(),
+        }
+    }
+
     pub fn kill(&self) {
         self.handles.kill();
     }
@@ -111,6 +138,13 @@ impl Instance {
             self.recorder.say(line);
         }
         let deadline_ms = now_ms() + self.terms.timeout_ms as i64;
+        if !self.api.extensions.is_empty() {
+            self.api.extensions.begin(request, deadline_ms);
+        }
+        let version = &self.terms.version;
+        self.api
+            .telemetry
+            .platform("start", || json!({"requestId": request.request_id, "version": version}));
         match &mut self.channel {
             Channel::Frames { to, .. } => {
                 let header = json!({
@@ -219,6 +253,9 @@ impl Instance {
             error_type: &outcome.error_type,
             trace_id: &request.trace_id,
         };
+        let done = || json!({"requestId": figures.request_id, "status": figures.status, "errorType": figures.error_type});
+        self.api.telemetry.platform("runtimeDone", done);
+        self.api.telemetry.platform("report", || figures.json());
         let lines = [style.end(&request.request_id), style.report(&figures), outcome.after_report];
         for line in lines.into_iter().flatten() {
             self.recorder.say(line);
@@ -274,6 +311,22 @@ impl Instance {
         }
     }
 
+    /// Waits for something else, as long as the instance does nothing but print. The wait must come true by `deadline`.
+    pub async fn unless(
+        &mut self,
+        wait: impl Future<Output = bool>,
+        deadline: Instant,
+    ) -> Result<(), Event> {
+        tokio::select! {
+            came = wait => match came && self.api.extensions.failure().is_none() {
+                true => Ok(()),
+                false if came => Err(Event::Ended(End::default())),
+                false => Err(Event::TimedOut),
+            },
+            event = self.next_event(deadline) => Err(event),
+        }
+    }
+
     async fn poll_once(&mut self, alarm: &mut std::pin::Pin<&mut Sleep>) -> Waited {
         let Instance { channel, output, ended, .. } = self;
         tokio::select! {
@@ -321,6 +374,8 @@ impl Instance {
                 match stream {
                     // The reader may have gone; the function goes on, as on AWS.
                     Some(stream) => drop(stream.send(StreamPiece::Chunk(frame.body)).await),
+                    // Longer than what may be answered is not kept.
+                    None if streamed.collected.len() > RESPONSE_BYTES_MAX => {}
                     None => streamed.collected.extend_from_slice(&frame.body),
                 }
                 None

@@ -11,6 +11,7 @@ use sereno_kernel::Kind;
 use sereno_kernel::sandbox::{LogEvent, LogSink};
 
 use crate::helper::lock;
+use crate::runtime_api::Conversation;
 
 /// How long events gather before they are handed on.
 const GATHER: Duration = Duration::from_millis(40);
@@ -152,14 +153,16 @@ const TAIL_BYTES: usize = 4096;
 /// What happens during one invocation, for the journal and for the caller's tail.
 pub struct Recorder {
     journal: Arc<Journal>,
+    /// Extensions may listen to what the function says.
+    api: Arc<Conversation>,
     tail: Option<Vec<u8>>,
     printed: Vec<u8>,
     raw: Vec<u8>,
 }
 
 impl Recorder {
-    pub fn new(journal: Arc<Journal>) -> Recorder {
-        Recorder { journal, tail: None, printed: Vec::new(), raw: Vec::new() }
+    pub fn new(journal: Arc<Journal>, api: Arc<Conversation>) -> Recorder {
+        Recorder { journal, api, tail: None, printed: Vec::new(), raw: Vec::new() }
     }
 
     pub fn begin_tail(&mut self, wanted: bool) {
@@ -172,11 +175,16 @@ impl Recorder {
 
     /// A line of the platform.
     pub fn say(&mut self, message: String) {
-        self.record(now_ms(), message);
+        self.write(now_ms(), message);
     }
 
     /// A record of the runtime.
     pub fn record(&mut self, timestamp_ms: i64, message: String) {
+        self.api.telemetry.function(&message);
+        self.write(timestamp_ms, message);
+    }
+
+    fn write(&mut self, timestamp_ms: i64, message: String) {
         if let Some(tail) = &mut self.tail {
             tail.extend_from_slice(message.as_bytes());
             if !message.ends_with('\n') {
@@ -284,7 +292,9 @@ mod tests {
     async fn lines_are_events_and_order_is_kept() {
         let sink = Arc::new(Sink::default());
         let journal = Journal::new("s".into(), Arc::clone(&sink) as Arc<dyn LogSink>);
-        let mut recorder = Recorder::new(journal);
+        let api =
+            crate::runtime_api::RuntimeApi::new(false, crate::extensions::Extensions::default());
+        let mut recorder = Recorder::new(journal, api.conversation());
         recorder.begin_tail(true);
         recorder.say("START\n".into());
         recorder.print(b"one\ntw");

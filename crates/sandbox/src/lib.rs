@@ -17,6 +17,7 @@
 mod ahead;
 mod concurrency;
 mod environment;
+mod extensions;
 mod fleet;
 mod frames;
 mod helper;
@@ -25,6 +26,7 @@ mod interpreters;
 mod jail;
 mod java;
 mod journal;
+mod launch;
 mod message;
 mod network;
 mod outcome;
@@ -39,6 +41,7 @@ mod runtime_api;
 mod runtime_files;
 mod start;
 mod sys;
+mod telemetry;
 
 pub use jail::main as helper_main;
 pub use port::{Config, LocalSandbox};

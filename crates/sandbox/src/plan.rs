@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 use sereno_kernel::sandbox::{FunctionId, FunctionSpec};
 
 use crate::environment::{self, Place};
+use crate::extensions::About;
 use crate::instance::{Instance, Terms};
 use crate::interpreters::{Choice, Interpreter, Language, Wanted};
 use crate::java::Kit;
 use crate::journal::{Journal, Recorder};
 use crate::report::{Failure, Style};
+use crate::runtime_api::Conversation;
 
 /// The folders and facts of one start.
 pub struct Plan<'a> {
@@ -105,9 +107,30 @@ impl Plan<'_> {
         }
     }
 
-    pub fn recorder(&self, stream: &str) -> Recorder {
+    pub fn recorder(&self, stream: &str, api: Arc<Conversation>) -> Recorder {
         let journal = Journal::new(stream.to_owned(), Arc::clone(&self.spec.logging.sink));
-        Recorder::new(journal)
+        Recorder::new(journal, api)
+    }
+
+    /// Programs of the layers that are started before the runtime, in order of their names.
+    /// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html#runtimes-extensions-registration-api-a
+    pub fn extensions(&self) -> Vec<String> {
+        let folder = self.opt.as_deref().unwrap_or(Path::new("/nonexistent")).join("extensions");
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let files = entries.filter(|entry| is_executable(&entry.path()));
+        let mut names: Vec<String> =
+            files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+
+    pub fn about(&self) -> About {
+        About {
+            name: self.function.name.clone(),
+            version: self.function.version.clone(),
+            handler: self.spec.handler.clone(),
+            account: self.function.account.to_string(),
+        }
     }
 
     /// Has the function a module of this name of its own?
@@ -118,10 +141,14 @@ impl Plan<'_> {
     }
 
     fn is_executable(&self, folder: &Path) -> bool {
-        use std::os::unix::fs::PermissionsExt;
-        let about = std::fs::metadata(folder.join("bootstrap"));
-        about.is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+        is_executable(&folder.join("bootstrap"))
     }
+}
+
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file)
+        .is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
 }
 
 /// A custom runtime without a program that could be started.
@@ -160,6 +187,10 @@ pub fn announce(instance: &mut Instance, plan: &Plan<'_>) {
     let hash = sereno_base::hex(&hash(version.as_bytes()));
     let region = plan.function.region;
     let arn = format!("arn:{}:lambda:{region}::runtime:{hash}", region.partition());
+    let record = json!({"initializationType": "on-demand", "phase": "init",
+        "runtimeVersion": version, "runtimeVersionArn": arn,
+        "functionName": plan.function.name, "functionVersion": plan.function.version});
+    instance.api.telemetry.platform("initStart", || record);
     if let Some(line) = instance.terms.style.init_start(&version, &arn) {
         instance.recorder.say(line);
     }

@@ -261,7 +261,7 @@ impl Inner {
         let (mut any, mut soon) = (false, false);
         for (id, fleet) in fleets {
             for instance in fleet.take_idle_since(ago(self.starter.config.idle)) {
-                instance.kill();
+                instance.end();
             }
             for (mut instance, since) in fleet.take_unfrozen(ago(FREEZE_AFTER)) {
                 instance.freeze(true).await;
@@ -360,6 +360,10 @@ impl Parts {
     fn conclude(mut self, outcome: Outcome) -> InvokeReply {
         let reusable = outcome.reusable;
         let reply = self.instance.reply(outcome, &self.invocation, self.started.elapsed());
+        if reusable && !self.instance.api.extensions.is_empty() {
+            self.release_after_extensions();
+            return reply;
+        }
         if reusable {
             self.fleet.release(self.instance);
         } else {
@@ -369,6 +373,24 @@ impl Parts {
         drop(self.permit);
         self.sandbox.tend();
         reply
+    }
+}
+
+impl Parts {
+    /// The caller has the answer; extensions may use what is left of the invocation's time.
+    fn release_after_extensions(self) {
+        let timeout = Duration::from_millis(self.instance.terms.timeout_ms);
+        tokio::spawn(async move {
+            let deadline = self.started + timeout;
+            if self.instance.api.extensions.idle(deadline).await {
+                self.fleet.release(self.instance);
+            } else {
+                self.instance.kill();
+                self.fleet.ended();
+            }
+            drop(self.permit);
+            self.sandbox.tend();
+        });
     }
 }
 

@@ -20,6 +20,18 @@ pub async fn spawn(helper: &Arc<Helper>, order: Value) -> io::Result<Generic> {
     Ok(Generic { id, helper: Arc::clone(helper), handles, ended, to, from, output })
 }
 
+/// The same without the process: the jail waits for an order to run one with these descriptors.
+pub async fn hold(helper: &Arc<Helper>, mut order: Value) -> io::Result<(Generic, Vec<OwnedFd>)> {
+    let pipes = Pipes::new()?;
+    let id = order["id"].as_u64().unwrap_or_default();
+    order["hold"] = Value::Bool(true);
+    let (handles, ended) = helper.spawn(id, order, &[]).await?;
+    let theirs = pipes.theirs().map(|fd| fd.try_clone_to_owned());
+    let theirs = theirs.into_iter().collect::<io::Result<_>>()?;
+    let (to, from, output) = pipes.ours()?;
+    Ok((Generic { id, helper: Arc::clone(helper), handles, ended, to, from, output }, theirs))
+}
+
 /// Both ends of an instance's three pipes, before the other side has its own.
 struct Pipes {
     output: (OwnedFd, OwnedFd),

@@ -64,6 +64,16 @@ impl Style {
         Some(format!("START RequestId: {request_id} Version: {version}\n"))
     }
 
+    /// https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html#platform-extension
+    pub fn extension(self, name: &str, events: &[&str]) -> Option<String> {
+        if self.json {
+            let record = json!({"name": name, "state": "Ready", "events": events});
+            return self.event("platform.extension", record);
+        }
+        let events = events.join(", ");
+        Some(format!("EXTENSION\tName: {name}\tState: Ready\tEvents: [{events}]\n"))
+    }
+
     pub fn end(self, request_id: &str) -> Option<String> {
         // As JSON, `platform.report` says it all.
         (!self.json).then(|| format!("END RequestId: {request_id}\n"))
@@ -130,7 +140,7 @@ impl Figures<'_> {
         text
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         let mut metrics = json!({
             "durationMs": self.duration_us as f64 / 1000.0,
             "billedDurationMs": self.billed_ms,
@@ -173,6 +183,7 @@ impl Failure {
 
     pub fn exited(end: End) -> Failure {
         let message = match (end.code, end.signal) {
+            (Some(code), None) if end.extension => format!("exit code {code}"),
             (_, Some(signal)) => {
                 format!("Runtime exited with error: signal: {}", signal_name(signal))
             }
@@ -181,8 +192,11 @@ impl Failure {
             }
             _ => "Runtime exited without providing a reason".to_owned(),
         };
-        let error_type =
-            if end.out_of_memory { "Runtime.OutOfMemory" } else { "Runtime.ExitError" };
+        let error_type = match end {
+            End { out_of_memory: true, .. } => "Runtime.OutOfMemory",
+            End { extension: true, .. } => "Extension.Crash",
+            _ => "Runtime.ExitError",
+        };
         Failure { error_type, message }
     }
 
@@ -248,8 +262,7 @@ mod tests {
 
     #[test]
     fn failures_are_worded_as_aws_does() {
-        let exit =
-            |code, signal| Failure::exited(End { code, signal, out_of_memory: false }).message;
+        let exit = |code, signal| Failure::exited(End { code, signal, ..End::default() }).message;
         assert_eq!(exit(Some(1), None), "Runtime exited with error: exit status 1");
         assert_eq!(exit(Some(0), None), "Runtime exited without providing a reason");
         assert_eq!(exit(None, Some(9)), "Runtime exited with error: signal: killed");

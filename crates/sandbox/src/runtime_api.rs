@@ -1,4 +1,5 @@
-//! The Runtime API over HTTP, for `provided.*` and the official runtime clients: one listener per instance.
+//! What an instance reaches under `AWS_LAMBDA_RUNTIME_API`: the Runtime API, for `provided.*` and the official runtime
+//! clients, and for every instance the Extensions and Telemetry APIs.
 //! https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 //!
 //! Invariants: an answer counts only for the invocation that is running; to the rest of the sandbox this looks exactly like
@@ -22,11 +23,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::extensions::Extensions;
 use crate::frames::{Frame, Kind};
 use crate::helper::lock;
 use crate::instance::RESPONSE_BYTES_MAX;
+use crate::telemetry::Telemetry;
 
 const PREFIX: &str = "/2018-06-01/runtime/";
+const EXTENSIONS_PREFIX: &str = "/2020-01-01/extension/";
+const TELEMETRY_PATHS: [&str; 2] = ["/2022-07-01/telemetry", "/2020-08-15/logs"];
 /// Answers wait here only while the server is busy with the one before.
 const FRAMES_WAITING_MAX: usize = 16;
 
@@ -50,6 +55,10 @@ pub struct Conversation {
     offers: tokio::sync::Mutex<mpsc::Receiver<Offer>>,
     frames: mpsc::Sender<Frame>,
     state: Mutex<State>,
+    pub extensions: Extensions,
+    pub telemetry: Telemetry,
+    /// Does the function's runtime speak this, and not frames?
+    custom: bool,
 }
 
 #[derive(Default)]
@@ -59,13 +68,16 @@ struct State {
 }
 
 impl RuntimeApi {
-    pub fn new() -> RuntimeApi {
+    pub fn new(custom: bool, extensions: Extensions) -> RuntimeApi {
         let (offers, offered) = mpsc::channel(1);
         let (answered, frames) = mpsc::channel(FRAMES_WAITING_MAX);
         let conversation = Arc::new(Conversation {
             offers: tokio::sync::Mutex::new(offered),
             frames: answered,
             state: Mutex::default(),
+            extensions,
+            telemetry: Telemetry::default(),
+            custom,
         });
         RuntimeApi { offers, frames, conversation, listener: None }
     }
@@ -151,7 +163,19 @@ impl Conversation {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path().to_owned();
-        let Some(path) = path.strip_prefix(PREFIX) else {
+        if let Some(path) = path.strip_prefix(EXTENSIONS_PREFIX) {
+            return self.extensions.serve(path, request).await;
+        }
+        if TELEMETRY_PATHS.contains(&path.as_str()) && request.method() == Method::PUT {
+            return match self.extensions.known(&request) {
+                Some(name) => self.telemetry.subscribe(&name, request).await,
+                None => {
+                    let kind = "Extension.UnknownExtensionIdentifier";
+                    refused(StatusCode::FORBIDDEN, kind, "Unknown extension")
+                }
+            };
+        }
+        let Some(path) = path.strip_prefix(PREFIX).filter(|_| self.custom) else {
             return refused(StatusCode::NOT_FOUND, "NotFound", "No such API");
         };
         let parts: Vec<&str> = path.split('/').collect();
@@ -314,11 +338,11 @@ fn wrong_id() -> Response<Full<Bytes>> {
     refused(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
 }
 
-fn refused(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>> {
+pub fn refused(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>> {
     answer(status, json!({"errorMessage": message, "errorType": kind}))
 }
 
-fn answer(status: StatusCode, body: Value) -> Response<Full<Bytes>> {
+pub fn answer(status: StatusCode, body: Value) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
     *response.status_mut() = status;
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));

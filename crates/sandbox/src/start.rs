@@ -19,22 +19,17 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use crate::ahead::{has_zygote, zygote_key};
-use crate::environment;
-use crate::frames::{self, Kind};
-use crate::helper::{Helper, HelperCommand, ZygoteState, lock};
-use crate::instance::{Channel, Event, Instance};
+use crate::frames::Kind;
+use crate::helper::{End, Helper, HelperCommand, ZygoteState, lock};
+use crate::instance::{Event, Instance};
 use crate::interpreters::{Interpreter, Interpreters, Language, Wanted};
 use crate::jail::RUNTIME_API_PORT;
 use crate::java::Kit;
-use crate::journal::stream_name;
-use crate::network::{Network, Reach};
 use crate::packages::Packages;
 use crate::plan::{Plan, announce, missing_entry};
 use crate::pool::{Generic, Pool};
 use crate::port::Config;
-use crate::process::spawn;
 use crate::report::Failure;
-use crate::runtime_api::RuntimeApi;
 use crate::runtime_files;
 
 /// https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib
@@ -170,6 +165,10 @@ impl Starter {
             report_failure(&mut instance, failure, init_us);
         }
         instance.init_us = Some(init_us);
+        let metrics = json!({"initializationType": "on-demand", "phase": "init",
+            "metrics": {"durationMs": init_us as f64 / 1000.0}});
+        instance.api.telemetry.platform("initReport", || metrics);
+        instance.api.telemetry.close();
         if instance.heavy_modules {
             lock(&self.heavy).insert(heavy_key(function));
         }
@@ -240,125 +239,14 @@ impl Starter {
         self.runtime_folder.get_or_try_init(unfold).await.cloned()
     }
 
-    async fn launch(self: &Arc<Self>, plan: &Plan<'_>) -> Result<Instance, InvokeFailure> {
-        let cannot = |error: io::Error| {
-            InvokeFailure::CannotRun(format!("An instance cannot be started: {error}"))
-        };
-        let helper = self.helper().await.map_err(cannot)?;
-        let stream = stream_name(&plan.function.version);
-        if environment::needs_own_start(&plan.spec.environment) {
-            return self.exec(plan, &helper, &stream).await.map_err(cannot);
-        }
-        if let Some(generic) = self.generic_for(plan) {
-            match self.assign(plan, generic, &stream).await {
-                Ok(instance) => return Ok(instance),
-                // It may have died while it waited.
-                Err(error) => eprintln!("sereno: a waiting worker could not be used: {error}"),
-            }
-        }
-        if let Some(key) = self.zygote_for(plan, &helper).await {
-            match self.fork(plan, &helper, &key, &stream).await {
-                Ok(instance) => return Ok(instance),
-                Err(error) => eprintln!("sereno: a zygote could not fork: {error}"),
-            }
-        }
-        self.exec(plan, &helper, &stream).await.map_err(cannot)
-    }
-
-    async fn fork(
-        &self,
-        plan: &Plan<'_>,
-        helper: &Arc<Helper>,
-        key: &str,
-        stream: &str,
-    ) -> io::Result<Instance> {
-        let mut order = plan.order(helper.next_number());
-        order["fork"] = json!(key);
-        let process = spawn(helper, order).await?;
-        self.settle(plan, process, stream, None).await
-    }
-
-    async fn exec(
-        &self,
-        plan: &Plan<'_>,
-        helper: &Arc<Helper>,
-        stream: &str,
-    ) -> io::Result<Instance> {
-        let mut order = plan.order(helper.next_number());
-        let mut api = (plan.language == Language::Provided).then(RuntimeApi::new);
-        let address = match &mut api {
-            Some(api) if !helper.own_network() => Some(api.listen().await?.to_string()),
-            _ => runtime_api_address(helper),
-        };
-        let variables = environment::variables(&plan.place(stream, address.as_deref()));
-        order["argv"] = json!(plan.arguments());
-        order["env"] = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        order["cwd"] = json!("/var/task");
-        let process = spawn(helper, order).await?;
-        self.settle(plan, process, stream, api).await
-    }
-
-    async fn assign(
-        &self,
-        plan: &Plan<'_>,
-        generic: Generic,
-        stream: &str,
-    ) -> io::Result<Instance> {
-        let mut order = plan.order(generic.id);
-        order["op"] = json!("assign");
-        generic.helper.assign(generic.id, order).await?;
-        self.settle(plan, generic, stream, None).await
-    }
-
-    /// A process in its jail becomes this function's instance: network, settings, log.
-    async fn settle(
-        &self,
-        plan: &Plan<'_>,
-        mut process: Generic,
-        stream: &str,
-        api: Option<RuntimeApi>,
-    ) -> io::Result<Instance> {
-        let reach = Reach {
-            endpoint: self.config.endpoint,
-            internet: plan.spec.internet,
-            runtime_api: api.as_ref().map(RuntimeApi::conversation),
-        };
-        let gate = process.handles.gate.take();
-        let network = gate.map(|gate| Network::serve(gate, reach)).transpose()?;
-        let channel = match api {
-            Some(api) => Channel::Http(api),
-            None => {
-                let settings =
-                    plan.settings(stream, runtime_api_address(&process.helper).as_deref());
-                frames::send_settings(&mut process.to, settings.to_string().as_bytes()).await?;
-                Channel::Frames { to: process.to, from: process.from }
-            }
-        };
-        Ok(Instance {
-            id: process.id,
-            helper: process.helper,
-            handles: process.handles,
-            ended: process.ended,
-            channel,
-            _network: network,
-            output: process.output,
-            terms: plan.terms(stream),
-            recorder: plan.recorder(stream),
-            init_us: None,
-            frozen: false,
-            born: Instant::now(),
-            heavy_modules: false,
-        })
-    }
-
-    fn generic_for(&self, plan: &Plan<'_>) -> Option<Generic> {
+    pub fn generic_for(&self, plan: &Plan<'_>) -> Option<Generic> {
         let choice = plan.choice.as_ref()?;
         (choice.interpreter.language == Language::NodeJs)
             .then(|| self.pool.take(&choice.interpreter.executable))?
     }
 
     /// Key of a zygote that is ready for this function.
-    async fn zygote_for(&self, plan: &Plan<'_>, helper: &Helper) -> Option<String> {
+    pub async fn zygote_for(&self, plan: &Plan<'_>, helper: &Helper) -> Option<String> {
         let choice = plan.choice.as_ref().filter(|choice| has_zygote(&choice.interpreter))?;
         let heavy = lock(&self.heavy).contains(&heavy_key(plan.function)) && !plan.brings("boto3");
         let ready = |heavy| {
@@ -382,37 +270,64 @@ fn starts_at_once() -> usize {
     2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// As AWS tells it, also to runtimes that do not need it. Where the machine's network is shared there is none.
-fn runtime_api_address(helper: &Helper) -> Option<String> {
-    helper.own_network().then(|| format!("127.0.0.1:{RUNTIME_API_PORT}"))
-}
-
 async fn wait_ready(instance: &mut Instance, deadline: Instant) -> Option<InitFailure> {
-    let failure = match instance.next_event(deadline).await {
-        Event::Frame(frame) if frame.kind == Kind::Ready => {
-            instance.heavy_modules = frame.body.windows(7).any(|window| window == b"\"boto3\"");
-            return None;
-        }
-        Event::Frame(frame) if frame.kind == Kind::StartFailed => InitFailure::Reported(frame.body),
-        Event::Ended(end) => InitFailure::Ended(Failure::exited(end)),
-        Event::TimedOut => InitFailure::TimedOut,
-        Event::OutOfMemory => {
-            let end = crate::helper::End {
-                signal: Some(libc::SIGKILL),
-                out_of_memory: true,
-                ..Default::default()
-            };
-            InitFailure::Ended(Failure::exited(end))
-        }
-        Event::Frame(_) | Event::Broken(_) => {
-            let end = crate::helper::End { signal: Some(libc::SIGKILL), ..Default::default() };
-            InitFailure::Ended(Failure::exited(end))
-        }
+    let failure = match until_ready(instance, deadline).await {
+        Ok(()) => return None,
+        Err(event) => init_failure(instance, event),
     };
     instance.kill();
     instance.drain();
     instance.recorder.finish_lines();
     Some(failure)
+}
+
+/// Extensions register, the runtime starts and is ready, extensions are ready: in this order, as on AWS.
+async fn until_ready(instance: &mut Instance, deadline: Instant) -> Result<(), Event> {
+    let api = Arc::clone(&instance.api);
+    if let Some(held) = instance.held.take() {
+        instance.unless(api.extensions.registered(deadline), deadline).await?;
+        held.run(&instance.helper, instance.id)
+            .await
+            .map_err(|error| Event::Broken(error.to_string()))?;
+    }
+    match instance.next_event(deadline).await {
+        Event::Frame(frame) if frame.kind == Kind::Ready => {
+            instance.heavy_modules = frame.body.windows(7).any(|window| window == b"\"boto3\"");
+        }
+        other => return Err(other),
+    }
+    let type_of_start =
+        json!({"initializationType": "on-demand", "phase": "init", "status": "success"});
+    api.telemetry.platform("initRuntimeDone", || type_of_start);
+    if !api.extensions.is_empty() {
+        instance.unless(api.extensions.idle(deadline), deadline).await?;
+        for (name, events) in api.extensions.describe() {
+            let line = instance.terms.style.extension(&name, &events);
+            line.into_iter().for_each(|line| instance.recorder.say(line));
+            let record = json!({"name": name, "state": "Ready", "events": events});
+            api.telemetry.platform("extension", || record);
+        }
+    }
+    api.extensions.close();
+    Ok(())
+}
+
+fn init_failure(instance: &Instance, event: Event) -> InitFailure {
+    let end = match event {
+        Event::Frame(frame) if frame.kind == Kind::StartFailed => {
+            return InitFailure::Reported(frame.body);
+        }
+        Event::TimedOut => return InitFailure::TimedOut,
+        Event::Ended(end) => end,
+        Event::OutOfMemory => {
+            End { signal: Some(libc::SIGKILL), out_of_memory: true, ..End::default() }
+        }
+        Event::Frame(_) | Event::Broken(_) => End { signal: Some(libc::SIGKILL), ..End::default() },
+    };
+    match instance.api.extensions.failure() {
+        Some(message) => InitFailure::Ended(Failure { error_type: "Extension.InitError", message }),
+        None => InitFailure::Ended(Failure::exited(end)),
+    }
 }
 
 fn report_failure(instance: &mut Instance, failure: &InitFailure, init_us: u64) {

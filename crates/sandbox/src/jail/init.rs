@@ -135,11 +135,12 @@ impl Init {
                 let Some(message) = message::receive(&self.control)? else { return Ok(()) };
                 memory_limit =
                     memory_limit.max(message.body.number("memory_mb") as u64 * 1024 * 1024);
-                let answer = match self.obey(&message) {
+                let (answer, fds) = match self.obey(&message) {
                     Ok(answer) => answer,
-                    Err(error) => json!({"error": error.to_string()}),
+                    Err(error) => (json!({"error": error.to_string()}), None),
                 };
-                message::send(&self.control, &answer, &[])?;
+                let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+                message::send(&self.control, &answer, &fds)?;
             }
         }
     }
@@ -159,14 +160,15 @@ impl Init {
         Ok(())
     }
 
-    fn obey(&self, message: &Message) -> io::Result<Value> {
+    fn obey(&self, message: &Message) -> io::Result<(Value, Option<OwnedFd>)> {
         match message.body.text("op") {
-            "mount" => self.mount_parts(message),
-            "exec" => self.start(message),
+            "mount" => self.mount_parts(message).map(|answer| (answer, None)),
+            "exec" => self.start(message).map(|answer| (answer, None)),
             "signal" => {
                 sys::signal_group(message.body.number("number") as i32);
-                Ok(json!({"ok": true}))
+                Ok((json!({"ok": true}), None))
             }
+            "socket" => Ok((json!({"ok": true}), Some(network::inner_socket()?))),
             other => Err(io::Error::other(format!("unknown order {other}"))),
         }
     }

@@ -182,6 +182,8 @@ impl Helper {
         let outcome = match order.text("op") {
             "spawn" => self.spawn(id, &order, &message.fds),
             "assign" => self.assign(id, &order),
+            "run" => self.run_in(id, &order, &message.fds),
+            "socket" => self.socket(id, &order["ticket"]),
             "zygote" => self.start_zygote(&order),
             "signal" => {
                 if let Some(slot) = self.slots.get_mut(&id) {
@@ -197,7 +199,12 @@ impl Helper {
             other => Err(io::Error::other(format!("unknown order {other}"))),
         };
         if let Err(error) = outcome {
-            self.end(id);
+            // Without that socket the instance is none the worse.
+            let is_socket = order.text("op") == "socket";
+            let id = if is_socket { order.number("ticket") as u64 } else { id };
+            if !is_socket {
+                self.end(id);
+            }
             let event = json!({
                 "ev": "failed", "id": id, "key": order["key"], "error": error.to_string(),
             });
@@ -217,6 +224,7 @@ impl Helper {
                 slot.furnish(&Parts::of(order))?;
             }
             match order.text("fork") {
+                "" if order.flag("hold") => Ok(()),
                 "" => slot.exec(order, &borrowed),
                 key => {
                     let zygote = self.zygotes.get_mut(key).filter(|zygote| zygote.ready);
@@ -272,6 +280,24 @@ impl Helper {
         let slot = self.slots.get_mut(&id).ok_or_else(|| io::Error::other("no such instance"))?;
         slot.furnish(&Parts::of(order))?;
         message::send(&self.server, &json!({"ev": "assigned", "id": id}), &[])
+    }
+
+    fn run_in(&mut self, id: u64, order: &Value, fds: &[OwnedFd]) -> io::Result<()> {
+        let slot = self.slots.get_mut(&id).ok_or_else(|| io::Error::other("no such instance"))?;
+        let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+        if order.flag("extension") {
+            slot.exec_extension(order, &fds)?;
+        } else {
+            slot.exec(order, &fds)?;
+        }
+        message::send(&self.server, &json!({"ev": "ran", "id": id}), &[])
+    }
+
+    fn socket(&mut self, id: u64, ticket: &Value) -> io::Result<()> {
+        let slot = self.slots.get_mut(&id).ok_or_else(|| io::Error::other("no such instance"))?;
+        let fds = slot.socket()?;
+        let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+        message::send(&self.server, &json!({"ev": "socket", "id": ticket}), &borrowed)
     }
 
     fn start_zygote(&mut self, order: &Value) -> io::Result<()> {
@@ -358,9 +384,10 @@ impl Helper {
         for (id, slot) in &mut self.slots {
             for report in std::mem::take(&mut slot.reports) {
                 slot.over_memory |= report.flag("oom");
-                if slot.runtime == Runtime::Started(report.number("exited")) {
+                let extension = slot.extensions.contains(&report.number("exited"));
+                if slot.runtime == Runtime::Started(report.number("exited")) || extension {
                     slot.runtime = Runtime::Ended;
-                    ended.push((*id, report));
+                    ended.push((*id, report, extension));
                 }
             }
         }
@@ -371,14 +398,15 @@ impl Helper {
                     self.slots.iter_mut().find(|(_, slot)| slot.runtime == runtime)
                 {
                     slot.runtime = Runtime::Ended;
-                    ended.push((*id, report));
+                    ended.push((*id, report, false));
                 }
             }
         }
-        for (id, report) in ended {
+        for (id, report, extension) in ended {
             let oom = self.slots.get(&id).is_some_and(Slot::ran_out_of_memory);
             let event = json!({
                 "ev": "exited", "id": id, "code": report["code"], "signal": report["signal"], "oom": oom,
+                "extension": extension,
             });
             message::send(&self.server, &event, &[])?;
             self.end(id);

@@ -45,6 +45,12 @@ pub fn set_up(ports: &[u16]) -> io::Result<Gate> {
     Ok(Gate { tcp, names })
 }
 
+/// For the server to connect to what listens inside.
+pub fn inner_socket() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?)
+}
+
 /// `None`: links, addresses, routes.
 fn netlink_socket(protocol: Option<rustix::net::Protocol>) -> io::Result<OwnedFd> {
     Ok(socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?)

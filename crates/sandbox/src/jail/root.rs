@@ -129,7 +129,10 @@ fn etc(root: &Path, own_network: bool) -> io::Result<()> {
     );
     fs::write(target.join("passwd"), passwd)?;
     fs::write(target.join("group"), format!("root:x:0:\n{USER_NAME}:x:{GROUP_ID}:\n"))?;
-    fs::write(target.join("hosts"), "127.0.0.1 localhost\n::1 localhost\n")?;
+    fs::write(
+        target.join("hosts"),
+        "127.0.0.1 localhost sandbox sandbox.localdomain\n::1 localhost\n",
+    )?;
     fs::write(target.join("hostname"), "sandbox\n")
 }
 

@@ -27,6 +27,8 @@ pub struct Slot {
     /// Which read-only tree it has.
     pub root: String,
     pub runtime: Runtime,
+    /// Numbers of extensions' processes inside the instance.
+    pub extensions: Vec<i64>,
     ready: bool,
     /// Its network's sockets, for the server.
     pub gate: Vec<OwnedFd>,
@@ -115,6 +117,7 @@ impl Slot {
             cgroup,
             root: blueprint.root.0.to_owned(),
             runtime: Runtime::None,
+            extensions: Vec::new(),
             ready: false,
             gate: Vec::new(),
             over_memory: false,
@@ -163,13 +166,28 @@ impl Slot {
     }
 
     pub fn exec(&mut self, order: &Value, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.runtime = Runtime::Started(self.start(order, fds)?);
+        Ok(())
+    }
+
+    pub fn exec_extension(&mut self, order: &Value, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let number = self.start(order, fds)?;
+        self.extensions.push(number);
+        Ok(())
+    }
+
+    fn start(&mut self, order: &Value, fds: &[BorrowedFd<'_>]) -> io::Result<i64> {
         self.wait_ready()?;
         let order = json!({
             "op": "exec", "argv": order["argv"], "env": order["env"], "cwd": order["cwd"],
         });
-        let answer = self.ask(&order, fds)?;
-        self.runtime = Runtime::Started(answer.number("pid"));
-        Ok(())
+        Ok(self.ask(&order, fds)?.number("pid"))
+    }
+
+    /// A socket of its network, not yet connected.
+    pub fn socket(&mut self) -> io::Result<Vec<OwnedFd>> {
+        message::send(&self.control, &json!({"op": "socket"}), &[])?;
+        Ok(self.answer()?.fds)
     }
 
     pub fn signal(&mut self, number: i32) -> io::Result<()> {
