@@ -571,8 +571,25 @@ function takeSettings() {
   process.argv.length = 1;
 }
 
+// Version 2 of the SDK does not know AWS_ENDPOINT_URL: its requests would leave for AWS.
+function leadOldSdkHere() {
+  const endpoint = process.env.AWS_ENDPOINT_URL;
+  if (!endpoint) return;
+  const Module = require('module');
+  const load = Module._load;
+  Module._load = function (request, ...rest) {
+    const loaded = load.call(this, request, ...rest);
+    const has = (name) => Object.prototype.hasOwnProperty.call(loaded, name);
+    if (/(^aws-sdk|[/]core)$/.test(request) && loaded && has('Service') && has('Config') && has('config')) {
+      if (!loaded.config.endpoint) loaded.config.update({ endpoint, s3ForcePathStyle: true });
+    }
+    return loaded;
+  };
+}
+
 async function start() {
   takeSettings();
+  leadOldSdkHere();
   patchConsole();
   patchStreams();
   catchAll();

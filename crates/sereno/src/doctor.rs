@@ -51,6 +51,11 @@ pub async fn doctor(options: Options) -> Outcome {
             Err(advice) => line(false, &runtime, &advice),
         }
     }
+    println!("SDKs that functions need not bring");
+    match crate::sdk::folder(&data) {
+        Some(folder) => line(true, &folder.display().to_string(), ""),
+        None => line(false, "boto3, @aws-sdk, aws-sdk", "fetch them with `sereno sdk`"),
+    }
     println!("Sandbox");
     for protection in sandbox.protections().await {
         line(protection.holds, protection.name, &protection.detail);

@@ -12,6 +12,7 @@ mod keys;
 mod logs;
 mod package;
 mod place;
+mod sdk;
 mod serve;
 mod services;
 mod stack;
@@ -41,6 +42,8 @@ enum Command {
     Invoke(invoke::Options),
     /// Show a function's log.
     Logs(logs::Options),
+    /// Fetch the AWS SDKs that functions may use without bringing them.
+    Sdk(sdk::Options),
     /// Save everything to a folder, while the server goes on.
     Backup(backup::BackupOptions),
     /// Fill an empty data folder or database from a backup.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Deploy(options) => run(deploy::deploy(options)),
         Command::Invoke(options) => run(invoke::invoke(options)),
         Command::Logs(options) => run(logs::logs(options)),
+        Command::Sdk(options) => sdk::fetch(options),
         Command::Backup(options) => run(backup::backup(options)),
         Command::Restore(options) => run(backup::restore(options)),
         Command::Migrate(options) => run(backup::migrate(options)),

@@ -140,7 +140,7 @@ pub fn sandbox(data: &Path, endpoint: Option<&str>) -> Result<LocalSandbox, Stri
     config.home = std::env::var_os("HOME").map(PathBuf::from);
     let address = endpoint.and_then(|endpoint| endpoint.strip_prefix("http://"));
     config.endpoint = address.and_then(|address| address.parse().ok());
-    config.sdk = Some(data.join("sdk")).filter(|folder| folder.is_dir());
+    config.sdk = crate::sdk::folder(data);
     Ok(LocalSandbox::new(config))
 }
 
