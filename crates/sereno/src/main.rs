@@ -22,6 +22,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// A request makes a hundred small pieces of memory on one thread and often frees them on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The serverless cloud that you own.
 #[derive(Parser)]
 #[command(name = "sereno", version, about, arg_required_else_help = true)]
