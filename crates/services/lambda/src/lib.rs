@@ -18,6 +18,8 @@ mod event_golden;
 mod event_outcome;
 mod event_state;
 mod function;
+#[cfg(test)]
+mod golden;
 mod invoke;
 mod lane;
 mod lane_batch;
