@@ -239,7 +239,7 @@ def test_requests_that_are_no_good(make, lambda_):
         "((CTRL-CHAR, code 153)): expected a valid value"
     )
     message = refused("ResourceNotFoundException", lambda_.invoke, FunctionName="nothing-here")
-    assert message == "Function not found: arn:aws:lambda:us-east-1:000000000000:function:nothing-here"
+    assert message == "Function not found: arn:aws:lambda:us-east-1:000000000000:function:nothing-here:$LATEST"
     big = json.dumps("x" * 6_291_456).encode()
     message = refused("RequestTooLargeException", lambda_.invoke, FunctionName=name, Payload=big)
     assert message == "6291458 byte payload is too large for the RequestResponse invocation type (limit 6291456 bytes)"
