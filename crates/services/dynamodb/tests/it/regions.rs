@@ -27,6 +27,10 @@ fn streaming() -> Value {
     )
 }
 
+fn add(region: &str) -> Value {
+    json!({"TableName": "tab", "ReplicaUpdates": [{"Create": {"RegionName": region}}]})
+}
+
 /// What the newest stream of the table has.
 async fn changes(ctx: &Ctx) -> Vec<Value> {
     let table = call(ctx, "DescribeTable", json!({"TableName": "tab"})).await.unwrap();
@@ -90,7 +94,18 @@ async fn a_write_is_seen_in_every_region() {
         table["Table"]["GlobalSecondaryIndexes"][0]["IndexStatus"] == "ACTIVE"
     })
     .await;
+}
 
+#[tokio::test]
+async fn regions_come_and_go() {
+    let house = house();
+    let east = house.cloud.ctx();
+    let (paris, dublin) = (there(&east, "eu-west-3"), there(&east, "eu-west-1"));
+    call(&east, "CreateTable", streaming()).await.unwrap();
+    for region in ["eu-west-3", "eu-west-1"] {
+        call(&east, "UpdateTable", add(region)).await.unwrap();
+    }
+    put(&dublin, 2).await;
     // The region where it began may leave.
     call(&east, "DeleteTable", json!({"TableName": "tab"})).await.unwrap();
     assert_eq!(get(&paris).await["v"], json!({"N": "2"}));
