@@ -196,7 +196,7 @@ impl Extensions {
         }
         let id = match self.enter(name, &events) {
             Ok(id) => id,
-            Err(refusal) => return refusal,
+            Err((kind, message)) => return refused(StatusCode::FORBIDDEN, kind, message),
         };
         let mut body = json!({
             "functionName": self.about.name,
@@ -213,25 +213,25 @@ impl Extensions {
         response
     }
 
-    fn enter(&self, name: String, events: &[&str]) -> Result<String, Response<Full<Bytes>>> {
+    /// Its new identifier, or the refusal's type and message.
+    fn enter(&self, name: String, events: &[&str]) -> Result<String, (&'static str, &'static str)> {
         let mut state = lock(&self.state);
-        let refuse = |kind, message: &str| Err(refused(StatusCode::FORBIDDEN, kind, message));
         if state.closed {
             let message = "Extension registration closed already";
-            return refuse("Extension.RegistrationClosed", message);
+            return Err(("Extension.RegistrationClosed", message));
         }
         if state.all.iter().any(|one| one.name == name) {
             let message = "Extension with this name already registered";
-            return refuse("Extension.AlreadyRegistered", message);
+            return Err(("Extension.AlreadyRegistered", message));
         }
         if state.all.len() == EXTENSIONS_MAX {
-            return refuse("Extension.TooManyExtensions", "Extension limit (10) reached");
+            return Err(("Extension.TooManyExtensions", "Extension limit (10) reached"));
         }
         let (invoke, shutdown) = (events.contains(&"INVOKE"), events.contains(&"SHUTDOWN"));
         if shutdown && !state.external.contains(&name) {
             // Within the runtime's own process there is no time between its end and the instance's.
             let message = "Internal extensions cannot register for SHUTDOWN events";
-            return refuse("Extension.InvalidEventType", message);
+            return Err(("Extension.InvalidEventType", message));
         }
         let id = identifier();
         let pending = VecDeque::new();
