@@ -212,6 +212,38 @@ def test_a_table_in_two_regions(client, unique):
     assert "Replicas" not in here.describe_table(TableName=table)["Table"]
 
 
+def test_a_global_table_of_a_stack(client, unique):
+    """What CDK's TableV2 makes."""
+    cloudformation, here, there = client("cloudformation"), client("dynamodb"), client("dynamodb", region="eu-west-1")
+    stack = unique("stack")
+    template = {
+        "Resources": {"T": {"Type": "AWS::DynamoDB::GlobalTable", "Properties": {
+            "AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
+            "BillingMode": "PAY_PER_REQUEST",
+            "StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
+            "Replicas": [{"Region": {"Ref": "AWS::Region"}}, {"Region": "eu-west-1", "Tags": [{"Key": "a", "Value": "b"}]}],
+        }}},
+        "Outputs": {"Name": {"Value": {"Ref": "T"}}, "Stream": {"Value": {"Fn::GetAtt": ["T", "StreamArn"]}}},
+    }
+    wait = {"Delay": 1}
+    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=wait)
+    made = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
+    name = next(output["OutputValue"] for output in made if output["OutputKey"] == "Name")
+    here.put_item(TableName=name, Item={"p": {"S": "a"}})
+    assert there.get_item(TableName=name, Key={"p": {"S": "a"}})["Item"] == {"p": {"S": "a"}}
+    template["Resources"]["T"]["Properties"]["Replicas"].pop()
+    cloudformation.update_stack(StackName=stack, TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig=wait)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        there.describe_table(TableName=name)
+    cloudformation.delete_stack(StackName=stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=wait)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        here.describe_table(TableName=name)
+
+
 @pytest.mark.slow
 def test_long_work_survives_kill_9(client):
     """A backup, two exports, an import, two restores and a new index are under way while the server is killed again and
