@@ -60,7 +60,7 @@ async fn send(url: &str, request: HttpRequest) -> io::Result<HttpResponse> {
     let host = uri.host().ok_or_else(|| io::Error::other("the URL has no host"))?;
     let host = host.trim_matches(['[', ']']);
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    let stream = TcpStream::connect((host, port)).await?;
+    let stream = TcpStream::connect((place(host), port)).await?;
     stream.set_nodelay(true)?;
     let mut sender = match secure {
         true => open(tls_client::connect(host, stream).await?).await?,
@@ -97,4 +97,24 @@ async fn open(
     // Ends by itself when the response was read or the sender is gone.
     tokio::spawn(connection);
     Ok(sender)
+}
+
+/// Names under `localhost` are this machine (RFC 6761, 6.3), which few resolvers know; function URLs have such names.
+fn place(host: &str) -> &str {
+    const LOCAL: &str = "localhost";
+    let last = host.rsplit('.').next().unwrap_or(host);
+    if last.eq_ignore_ascii_case(LOCAL) { LOCAL } else { host }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn what_is_under_localhost_is_this_machine() {
+        assert_eq!(place("x.lambda-url.us-east-1.LocalHost"), "localhost");
+        assert_eq!(place("localhost"), "localhost");
+        assert_eq!(place("localhost.example.com"), "localhost.example.com");
+        assert_eq!(place("::1"), "::1");
+    }
 }
