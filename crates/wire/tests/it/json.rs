@@ -126,3 +126,20 @@ fn values_convert_to_shapes_and_back() {
     let missing = from_json::<PutItemInput>(&serde_json::json!({"TableName": "t"}));
     assert!(matches!(missing, Err(DecodeError::Violations(v)) if v.len() == 1));
 }
+
+#[test]
+fn a_sparse_map_keeps_its_nulls() {
+    let json = serde_json::json!({
+        "restApiId": "a", "resourceId": "b", "httpMethod": "GET", "type": "MOCK",
+        "requestTemplates": {"application/json": null, "text/plain": "x"},
+    });
+    let input: sereno_api_apigateway::PutIntegrationInput = from_json(&json).unwrap();
+    let templates = input.request_templates.as_ref().unwrap();
+    assert_eq!(templates["application/json"], None);
+    assert_eq!(templates["text/plain"].as_deref(), Some("x"));
+    assert_eq!(to_json(&input), json);
+    // A null elsewhere is still wrong.
+    let mut bad = json;
+    bad["requestParameters"] = serde_json::json!({"a": null});
+    assert!(from_json::<sereno_api_apigateway::PutIntegrationInput>(&bad).is_err());
+}
