@@ -1,3 +1,5 @@
+//! Who is late and who is not, with a clock that the test moves.
+
 use tokio::sync::Semaphore;
 
 use super::*;
