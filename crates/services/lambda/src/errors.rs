@@ -302,6 +302,11 @@ pub fn statement_not_found(id: &str) -> Error {
     not_found(format!("Statement {id} is not found in resource policy."))
 }
 
+/// Recorded: test_lambda_api.py::TestLambdaPermissions::test_permission_exceptions
+pub fn no_policy_for(arn: &str) -> Error {
+    not_found(format!("No policy found for: {arn}"))
+}
+
 pub fn no_policy() -> Error {
     not_found("No policy is associated with the given resource.".to_owned())
 }

@@ -11,8 +11,10 @@ use sereno_policy::{Policy, validate};
 use sereno_store::{Txn, transact};
 
 use crate::errors;
-use crate::names::{FunctionName, LATEST, function_arn, is_version, resolve};
-use crate::state::{ALIASES, FUNCTIONS, LAYER_POLICIES, POLICIES, PolicyRecord, head, version_key};
+use crate::names::{FunctionName, LATEST, function_arn, is_alias, is_version, resolve};
+use crate::state::{
+    ALIASES, FUNCTIONS, HEADS, LAYER_POLICIES, POLICIES, PolicyRecord, version_key,
+};
 
 pub const POLICY_BYTES_MAX: usize = 20_480;
 const CACHED_MAX: usize = 4096;
@@ -106,6 +108,15 @@ pub fn policy_key(name: &FunctionName) -> (&str, &str) {
     (&name.name, name.qualifier.as_deref().unwrap_or_default())
 }
 
+/// What can only be an alias must be one. Recorded: test_lambda_api.py::TestLambdaPermissions::test_permission_exceptions
+async fn check_alias(ctx: &Ctx, txn: &Txn, name: &FunctionName) -> Result<()> {
+    let Some(qualifier) = name.qualifier.as_deref().filter(|text| is_alias(text)) else {
+        return Ok(());
+    };
+    let found = ALIASES.get(txn, ctx.scope(), &(name.name.as_str(), qualifier)).await?;
+    found.map(drop).ok_or_else(|| errors::alias_not_found(ctx, &name.name, qualifier))
+}
+
 /// A change of the policy is a change of what it stands on: the function's, version's or alias's revision becomes the
 /// policy's. A caller names the policy's revision, or, if there is none yet, that of what it will stand on.
 /// Recorded: test_lambda_api.py::TestLambdaRevisions::test_function_revisions_permissions,
@@ -121,6 +132,7 @@ pub async fn revise(
         let current = policy.as_ref().map_or(own, |policy| policy.revision_id.as_str());
         given.is_some_and(|given| given != current)
     };
+    check_alias(ctx, txn, name).await?;
     let revision_id = ctx.random_uuid();
     let alias = match name.qualifier.as_deref() {
         Some(qualifier) if !is_version(qualifier) => {
@@ -220,7 +232,11 @@ pub async fn remove(
     let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
     let ctx = name.place(&ctx)?;
     transact!(ctx.store(), Error, |txn| {
-        head(&ctx, txn, &name.name).await?;
+        if HEADS.get(txn, ctx.scope(), name.name.as_str()).await?.is_none() {
+            let arn = function_arn(&ctx, &name.name, name.qualifier.as_deref());
+            return Err(errors::no_policy_for(&arn));
+        }
+        check_alias(&ctx, txn, &name).await?;
         let key = policy_key(&name);
         let found = POLICIES.get(txn, ctx.scope(), &key).await?;
         let mut record = found.ok_or_else(errors::no_policy)?;
@@ -241,7 +257,6 @@ pub async fn remove(
 pub async fn get(ctx: Ctx, input: api::GetPolicyInput) -> Result<api::GetPolicyOutput> {
     let name = FunctionName::qualified(&input.function_name, input.qualifier.as_deref())?;
     let ctx = name.place(&ctx)?;
-    head(&ctx, ctx.store(), &name.name).await?;
     let found = POLICIES.get(ctx.store(), ctx.scope(), &policy_key(&name)).await?;
     let record = found.ok_or_else(errors::policy_not_found)?;
     Ok(api::GetPolicyOutput {
