@@ -297,6 +297,29 @@ def test_access_keys(iam, client, user):
     refused(iam.delete_user, "DeleteConflict", "Cannot delete entity, must delete access keys first.", UserName=user)
 
 
+def test_service_specific_credentials(iam, user):
+    made = iam.create_service_specific_credential(UserName=user, ServiceName="codecommit.amazonaws.com")["ServiceSpecificCredential"]
+    assert made["ServiceUserName"] == f"{user}-at-000000000000" and len(made["ServicePassword"]) == 44
+    one = {"UserName": user, "ServiceSpecificCredentialId": made["ServiceSpecificCredentialId"]}
+    iam.update_service_specific_credential(Status="Inactive", **one)
+    (listed,) = iam.list_service_specific_credentials(UserName=user)["ServiceSpecificCredentials"]
+    assert listed["Status"] == "Inactive" and "ServicePassword" not in listed
+    assert iam.list_service_specific_credentials(UserName=user, ServiceName="cassandra.amazonaws.com")["ServiceSpecificCredentials"] == []
+    everybody = iam.list_service_specific_credentials(AllUsers=True)["ServiceSpecificCredentials"]
+    assert made["ServiceSpecificCredentialId"] in [c["ServiceSpecificCredentialId"] for c in everybody]
+    again = iam.reset_service_specific_credential(**one)["ServiceSpecificCredential"]
+    assert again["ServicePassword"] != made["ServicePassword"]
+    second = iam.create_service_specific_credential(UserName=user, ServiceName="codecommit.amazonaws.com")["ServiceSpecificCredential"]
+    assert second["ServiceUserName"] == f"{user}+1-at-000000000000"
+    refused(iam.create_service_specific_credential, "LimitExceeded", UserName=user, ServiceName="codecommit.amazonaws.com")
+    refused(iam.create_service_specific_credential, "NoSuchEntity", UserName=user, ServiceName="lambda.amazonaws.com")
+    refused(iam.create_service_specific_credential, "NoSuchEntity", UserName="nobody", ServiceName="codecommit.amazonaws.com")
+    refused(iam.delete_user, "DeleteConflict", UserName=user)
+    for credential in (made, second):
+        iam.delete_service_specific_credential(UserName=user, ServiceSpecificCredentialId=credential["ServiceSpecificCredentialId"])
+    refused(iam.reset_service_specific_credential, "NoSuchEntity", **one)
+
+
 def test_tags(iam, user):
     iam.tag_user(UserName=user, Tags=[{"Key": "Team", "Value": "a"}, {"Key": "env", "Value": "b"}])
     iam.tag_user(UserName=user, Tags=[{"Key": "team", "Value": "c"}])

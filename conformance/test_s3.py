@@ -602,3 +602,36 @@ def test_a_part_has_its_own_checksum(s3, bucket):
     assert head["ChecksumCRC32C"] == part["ChecksumCRC32C"] == "fwuu0Q==" and head["ChecksumType"] == "COMPOSITE"
     ahead = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
     assert s3.head_object(Bucket=bucket, Key="k", IfModifiedSince=ahead)["ContentLength"] == 16
+
+
+def test_forms_as_recorded(s3, bucket, endpoint):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789", ChecksumAlgorithm="CRC32")
+    listing = send(signed("GET", f"{endpoint}/{bucket}"))[1]
+    assert b".000Z</LastModified>" in listing
+    whole = s3.get_object(Bucket=bucket, Key="k", Range="bytes=0-100", ChecksumMode="ENABLED")
+    assert whole["ChecksumType"] == "FULL_OBJECT" and whole["ContentRange"] == "bytes 0-9/10"
+    assert "ChecksumType" not in s3.get_object(Bucket=bucket, Key="k", Range="bytes=0-8", ChecksumMode="ENABLED")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    assert send(signed("GET", f"{endpoint}/{bucket}/k", {"uploadId": upload, "part-number-marker": ""}))[0] == 200
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging="key1=val1,key2=val2")
+    assert code(error) == ("InvalidArgument", 400)
+    failed = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k", "VersionId": "no-version"}]})["Errors"]
+    assert [one["Code"] for one in failed] == ["NoSuchVersion"]
+
+
+def test_who_may_list_is_told_what_is_missing(s3, bucket, endpoint):
+    s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}})
+
+    def visit():
+        request = urllib.request.Request(endpoint + "/missing", headers={"Host": f"{bucket}.s3-website.localhost"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request)
+        return refused.value.code
+
+    assert visit() == 403
+    s3.delete_bucket_ownership_controls(Bucket=bucket)
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    assert visit() == 404

@@ -209,6 +209,16 @@ w::structure! { CreateServiceLinkedRoleOutput CREATE_SERVICE_LINKED_ROLE_OUTPUT 
     0 role: Option<Role> = w::m("Role", &ROLE),
 } }
 
+w::structure! { CreateServiceSpecificCredentialInput CREATE_SERVICE_SPECIFIC_CREDENTIAL_INPUT "CreateServiceSpecificCredentialRequest" {
+    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
+    1 service_name: String = w::m("ServiceName", &w::STRING).required(),
+    2 credential_age_days: Option<i32> = w::m("CredentialAgeDays", &CREDENTIAL_AGE_DAYS),
+} }
+
+w::structure! { CreateServiceSpecificCredentialOutput CREATE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT "CreateServiceSpecificCredentialResponse" {
+    0 service_specific_credential: Option<ServiceSpecificCredential> = w::m("ServiceSpecificCredential", &SERVICE_SPECIFIC_CREDENTIAL),
+} }
+
 w::structure! { CreateUserInput CREATE_USER_INPUT "CreateUserRequest" {
     0 path: Option<String> = w::m("Path", &PATH_TYPE),
     1 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
@@ -278,6 +288,11 @@ w::structure! { DeleteServiceLinkedRoleInput DELETE_SERVICE_LINKED_ROLE_INPUT "D
 
 w::structure! { DeleteServiceLinkedRoleOutput DELETE_SERVICE_LINKED_ROLE_OUTPUT "DeleteServiceLinkedRoleResponse" {
     0 deletion_task_id: String = w::m("DeletionTaskId", &DELETION_TASK_ID_TYPE).required(),
+} }
+
+w::structure! { DeleteServiceSpecificCredentialInput DELETE_SERVICE_SPECIFIC_CREDENTIAL_INPUT "DeleteServiceSpecificCredentialRequest" {
+    0 user_name: Option<String> = w::m("UserName", &USER_NAME_TYPE),
+    1 service_specific_credential_id: String = w::m("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
 } }
 
 w::structure! { DeleteUserPermissionsBoundaryInput DELETE_USER_PERMISSIONS_BOUNDARY_INPUT "DeleteUserPermissionsBoundaryRequest" {
@@ -797,6 +812,20 @@ w::structure! { ListRolesOutput LIST_ROLES_OUTPUT "ListRolesResponse" {
     2 marker: Option<String> = w::m("Marker", &w::STRING),
 } }
 
+w::structure! { ListServiceSpecificCredentialsInput LIST_SERVICE_SPECIFIC_CREDENTIALS_INPUT "ListServiceSpecificCredentialsRequest" {
+    0 user_name: Option<String> = w::m("UserName", &USER_NAME_TYPE),
+    1 service_name: Option<String> = w::m("ServiceName", &w::STRING),
+    2 all_users: Option<bool> = w::m("AllUsers", &w::BOOLEAN),
+    3 marker: Option<String> = w::m("Marker", &MARKER_TYPE),
+    4 max_items: Option<i32> = w::m("MaxItems", &MAX_ITEMS_TYPE),
+} }
+
+w::structure! { ListServiceSpecificCredentialsOutput LIST_SERVICE_SPECIFIC_CREDENTIALS_OUTPUT "ListServiceSpecificCredentialsResponse" {
+    0 service_specific_credentials: Option<Vec<ServiceSpecificCredentialMetadata>> = w::m("ServiceSpecificCredentials", &SERVICE_SPECIFIC_CREDENTIALS_LIST_TYPE),
+    1 marker: Option<String> = w::m("Marker", &w::STRING),
+    2 is_truncated: Option<bool> = w::m("IsTruncated", &w::BOOLEAN),
+} }
+
 w::structure! { ListUserPoliciesInput LIST_USER_POLICIES_INPUT "ListUserPoliciesRequest" {
     0 user_name: String = w::m("UserName", &EXISTING_USER_NAME_TYPE).required(),
     1 marker: Option<String> = w::m("Marker", &MARKER_TYPE),
@@ -1047,6 +1076,15 @@ w::structure! { RemoveUserFromGroupInput REMOVE_USER_FROM_GROUP_INPUT "RemoveUse
     1 user_name: String = w::m("UserName", &EXISTING_USER_NAME_TYPE).required(),
 } }
 
+w::structure! { ResetServiceSpecificCredentialInput RESET_SERVICE_SPECIFIC_CREDENTIAL_INPUT "ResetServiceSpecificCredentialRequest" {
+    0 user_name: Option<String> = w::m("UserName", &USER_NAME_TYPE),
+    1 service_specific_credential_id: String = w::m("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
+} }
+
+w::structure! { ResetServiceSpecificCredentialOutput RESET_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT "ResetServiceSpecificCredentialResponse" {
+    0 service_specific_credential: Option<ServiceSpecificCredential> = w::m("ServiceSpecificCredential", &SERVICE_SPECIFIC_CREDENTIAL),
+} }
+
 static RESOURCE_HANDLING_OPTION_TYPE: w::Schema =
     w::Schema::string("ResourceHandlingOptionType").min(1).max(64);
 
@@ -1113,6 +1151,39 @@ w::structure! { RoleUsageType ROLE_USAGE_TYPE "RoleUsageType" {
 w::structure! { ServiceFailureException SERVICE_FAILURE_EXCEPTION "ServiceFailureException" {
     0 message: Option<String> = w::m("message", &w::STRING),
 } }
+
+w::structure! { ServiceNotSupportedException SERVICE_NOT_SUPPORTED_EXCEPTION "ServiceNotSupportedException" {
+    0 message: Option<String> = w::m("message", &w::STRING),
+} }
+
+w::structure! { ServiceSpecificCredential SERVICE_SPECIFIC_CREDENTIAL "ServiceSpecificCredential" {
+    0 create_date: w::Timestamp = w::m("CreateDate", &w::TIMESTAMP).required(),
+    1 expiration_date: Option<w::Timestamp> = w::m("ExpirationDate", &w::TIMESTAMP),
+    2 service_name: String = w::m("ServiceName", &w::STRING).required(),
+    3 service_user_name: Option<String> = w::m("ServiceUserName", &SERVICE_USER_NAME),
+    4 service_password: Option<String> = w::m("ServicePassword", &w::STRING).with(w::SENSITIVE),
+    5 service_credential_alias: Option<String> = w::m("ServiceCredentialAlias", &SERVICE_CREDENTIAL_ALIAS),
+    6 service_credential_secret: Option<String> = w::m("ServiceCredentialSecret", &w::STRING).with(w::SENSITIVE),
+    7 service_specific_credential_id: String = w::m("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
+    8 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
+    9 status: StatusType = w::m("Status", StatusType::SCHEMA).required(),
+} }
+
+w::structure! { ServiceSpecificCredentialMetadata SERVICE_SPECIFIC_CREDENTIAL_METADATA "ServiceSpecificCredentialMetadata" {
+    0 user_name: String = w::m("UserName", &USER_NAME_TYPE).required(),
+    1 status: StatusType = w::m("Status", StatusType::SCHEMA).required(),
+    2 service_user_name: Option<String> = w::m("ServiceUserName", &SERVICE_USER_NAME),
+    3 service_credential_alias: Option<String> = w::m("ServiceCredentialAlias", &SERVICE_CREDENTIAL_ALIAS),
+    4 create_date: w::Timestamp = w::m("CreateDate", &w::TIMESTAMP).required(),
+    5 expiration_date: Option<w::Timestamp> = w::m("ExpirationDate", &w::TIMESTAMP),
+    6 service_specific_credential_id: String = w::m("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
+    7 service_name: String = w::m("ServiceName", &w::STRING).required(),
+} }
+
+static SERVICE_SPECIFIC_CREDENTIALS_LIST_TYPE: w::Schema = w::Schema::list(
+    "ServiceSpecificCredentialsListType",
+    w::m("member", &SERVICE_SPECIFIC_CREDENTIAL_METADATA),
+);
 
 w::structure! { SetDefaultPolicyVersionInput SET_DEFAULT_POLICY_VERSION_INPUT "SetDefaultPolicyVersionRequest" {
     0 policy_arn: String = w::m("PolicyArn", &ARN_TYPE).required(),
@@ -1272,6 +1343,12 @@ w::structure! { UpdateRoleInput UPDATE_ROLE_INPUT "UpdateRoleRequest" {
 
 w::structure! { UpdateRoleOutput UPDATE_ROLE_OUTPUT "UpdateRoleResponse" {} }
 
+w::structure! { UpdateServiceSpecificCredentialInput UPDATE_SERVICE_SPECIFIC_CREDENTIAL_INPUT "UpdateServiceSpecificCredentialRequest" {
+    0 user_name: Option<String> = w::m("UserName", &USER_NAME_TYPE),
+    1 service_specific_credential_id: String = w::m("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
+    2 status: StatusType = w::m("Status", StatusType::SCHEMA).required(),
+} }
+
 w::structure! { UpdateUserInput UPDATE_USER_INPUT "UpdateUserRequest" {
     0 user_name: String = w::m("UserName", &EXISTING_USER_NAME_TYPE).required(),
     1 new_path: Option<String> = w::m("NewPath", &PATH_TYPE),
@@ -1326,6 +1403,9 @@ static CLIENT_ID_LIST_TYPE: w::Schema =
     w::Schema::list("clientIDListType", w::m("member", &CLIENT_ID_TYPE));
 
 static CLIENT_ID_TYPE: w::Schema = w::Schema::string("clientIDType").min(1).max(255);
+
+static CREDENTIAL_AGE_DAYS: w::Schema =
+    w::Schema::scalar("credentialAgeDays", w::Kind::Integer).min(1).max(36600);
 
 static RX_CUSTOM_SUFFIX_TYPE: w::Pattern = w::Pattern::new("[\\w+=,.@-]+");
 static CUSTOM_SUFFIX_TYPE: w::Schema =
@@ -1428,6 +1508,22 @@ static ROLE_MAX_SESSION_DURATION_TYPE: w::Schema =
 static RX_ROLE_NAME_TYPE: w::Pattern = w::Pattern::new("[\\w+=,.@-]+");
 static ROLE_NAME_TYPE: w::Schema =
     w::Schema::string("roleNameType").pattern(&RX_ROLE_NAME_TYPE).min(1).max(64);
+
+static RX_SERVICE_CREDENTIAL_ALIAS: w::Pattern = w::Pattern::new("[\\w+=,.@-]+");
+static SERVICE_CREDENTIAL_ALIAS: w::Schema = w::Schema::string("serviceCredentialAlias")
+    .pattern(&RX_SERVICE_CREDENTIAL_ALIAS)
+    .min(0)
+    .max(200);
+
+static RX_SERVICE_SPECIFIC_CREDENTIAL_ID: w::Pattern = w::Pattern::new("[\\w]+");
+static SERVICE_SPECIFIC_CREDENTIAL_ID: w::Schema = w::Schema::string("serviceSpecificCredentialId")
+    .pattern(&RX_SERVICE_SPECIFIC_CREDENTIAL_ID)
+    .min(20)
+    .max(128);
+
+static RX_SERVICE_USER_NAME: w::Pattern = w::Pattern::new("[\\w+=,.@-]*");
+static SERVICE_USER_NAME: w::Schema =
+    w::Schema::string("serviceUserName").pattern(&RX_SERVICE_USER_NAME).min(0).max(200);
 
 w::open_enum! { StatusType "statusType" {
     Active = "Active",
@@ -1541,6 +1637,8 @@ w::structure! { DeleteRolePermissionsBoundaryOutput DELETE_ROLE_PERMISSIONS_BOUN
 
 w::structure! { DeleteRolePolicyOutput DELETE_ROLE_POLICY_OUTPUT "DeleteRolePolicyOutput" {} }
 
+w::structure! { DeleteServiceSpecificCredentialOutput DELETE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT "DeleteServiceSpecificCredentialOutput" {} }
+
 w::structure! { DeleteUserOutput DELETE_USER_OUTPUT "DeleteUserOutput" {} }
 
 w::structure! { DeleteUserPermissionsBoundaryOutput DELETE_USER_PERMISSIONS_BOUNDARY_OUTPUT "DeleteUserPermissionsBoundaryOutput" {} }
@@ -1608,6 +1706,8 @@ w::structure! { UpdateAssumeRolePolicyOutput UPDATE_ASSUME_ROLE_POLICY_OUTPUT "U
 w::structure! { UpdateGroupOutput UPDATE_GROUP_OUTPUT "UpdateGroupOutput" {} }
 
 w::structure! { UpdateOpenIDConnectProviderThumbprintOutput UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_OUTPUT "UpdateOpenIDConnectProviderThumbprintOutput" {} }
+
+w::structure! { UpdateServiceSpecificCredentialOutput UPDATE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT "UpdateServiceSpecificCredentialOutput" {} }
 
 w::structure! { UpdateUserOutput UPDATE_USER_OUTPUT "UpdateUserOutput" {} }
 
@@ -1705,6 +1805,14 @@ pub static ERR_SERVICE_FAILURE_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
     status: 500,
     sender_fault: false,
     schema: &SERVICE_FAILURE_EXCEPTION,
+};
+
+pub static ERR_SERVICE_NOT_SUPPORTED_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
+    shape: "ServiceNotSupportedException",
+    code: "NotSupportedService",
+    status: 404,
+    sender_fault: true,
+    schema: &SERVICE_NOT_SUPPORTED_EXCEPTION,
 };
 
 pub static ERR_UNMODIFIABLE_ENTITY_EXCEPTION: w::ErrorSchema = w::ErrorSchema {
@@ -1820,6 +1928,13 @@ w::operation! { CreateServiceLinkedRole(CreateServiceLinkedRoleInput) -> CreateS
     errors: &[&ERR_INVALID_INPUT_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
+w::operation! { CreateServiceSpecificCredential(CreateServiceSpecificCredentialInput) -> CreateServiceSpecificCredentialOutput = OP_CREATE_SERVICE_SPECIFIC_CREDENTIAL {
+    name: "CreateServiceSpecificCredential", method: "POST", uri: "/", status: 200,
+    result_wrapper: Some("CreateServiceSpecificCredentialResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_NOT_SUPPORTED_EXCEPTION],
+} }
+
 w::operation! { CreateUser(CreateUserInput) -> CreateUserOutput = OP_CREATE_USER {
     name: "CreateUser", method: "POST", uri: "/", status: 200,
     result_wrapper: Some("CreateUserResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -1909,6 +2024,13 @@ w::operation! { DeleteServiceLinkedRole(DeleteServiceLinkedRoleInput) -> DeleteS
     result_wrapper: Some("DeleteServiceLinkedRoleResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
+w::operation! { DeleteServiceSpecificCredential(DeleteServiceSpecificCredentialInput) -> DeleteServiceSpecificCredentialOutput = OP_DELETE_SERVICE_SPECIFIC_CREDENTIAL {
+    name: "DeleteServiceSpecificCredential", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION],
 } }
 
 w::operation! { DeleteUser(DeleteUserInput) -> DeleteUserOutput = OP_DELETE_USER {
@@ -2205,6 +2327,13 @@ w::operation! { ListRoles(ListRolesInput) -> ListRolesOutput = OP_LIST_ROLES {
     errors: &[&ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
+w::operation! { ListServiceSpecificCredentials(ListServiceSpecificCredentialsInput) -> ListServiceSpecificCredentialsOutput = OP_LIST_SERVICE_SPECIFIC_CREDENTIALS {
+    name: "ListServiceSpecificCredentials", method: "POST", uri: "/", status: 200,
+    result_wrapper: Some("ListServiceSpecificCredentialsResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_SERVICE_NOT_SUPPORTED_EXCEPTION],
+} }
+
 w::operation! { ListUserPolicies(ListUserPoliciesInput) -> ListUserPoliciesOutput = OP_LIST_USER_POLICIES {
     name: "ListUserPolicies", method: "POST", uri: "/", status: 200,
     result_wrapper: Some("ListUserPoliciesResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2280,6 +2409,13 @@ w::operation! { RemoveUserFromGroup(RemoveUserFromGroupInput) -> RemoveUserFromG
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: None,
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_LIMIT_EXCEEDED_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
+} }
+
+w::operation! { ResetServiceSpecificCredential(ResetServiceSpecificCredentialInput) -> ResetServiceSpecificCredentialOutput = OP_RESET_SERVICE_SPECIFIC_CREDENTIAL {
+    name: "ResetServiceSpecificCredential", method: "POST", uri: "/", status: 200,
+    result_wrapper: Some("ResetServiceSpecificCredentialResult"), input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION],
 } }
 
 w::operation! { SetDefaultPolicyVersion(SetDefaultPolicyVersionInput) -> SetDefaultPolicyVersionOutput = OP_SET_DEFAULT_POLICY_VERSION {
@@ -2415,6 +2551,13 @@ w::operation! { UpdateRoleDescription(UpdateRoleDescriptionInput) -> UpdateRoleD
     errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION, &ERR_UNMODIFIABLE_ENTITY_EXCEPTION, &ERR_SERVICE_FAILURE_EXCEPTION],
 } }
 
+w::operation! { UpdateServiceSpecificCredential(UpdateServiceSpecificCredentialInput) -> UpdateServiceSpecificCredentialOutput = OP_UPDATE_SERVICE_SPECIFIC_CREDENTIAL {
+    name: "UpdateServiceSpecificCredential", method: "POST", uri: "/", status: 200,
+    result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
+    idempotency_token: None, checksum: None,
+    errors: &[&ERR_NO_SUCH_ENTITY_EXCEPTION],
+} }
+
 w::operation! { UpdateUser(UpdateUserInput) -> UpdateUserOutput = OP_UPDATE_USER {
     name: "UpdateUser", method: "POST", uri: "/", status: 200,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
@@ -2449,6 +2592,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_CREATE_POLICY_VERSION,
         &OP_CREATE_ROLE,
         &OP_CREATE_SERVICE_LINKED_ROLE,
+        &OP_CREATE_SERVICE_SPECIFIC_CREDENTIAL,
         &OP_CREATE_USER,
         &OP_DELETE_ACCESS_KEY,
         &OP_DELETE_ACCOUNT_ALIAS,
@@ -2462,6 +2606,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_DELETE_ROLE_PERMISSIONS_BOUNDARY,
         &OP_DELETE_ROLE_POLICY,
         &OP_DELETE_SERVICE_LINKED_ROLE,
+        &OP_DELETE_SERVICE_SPECIFIC_CREDENTIAL,
         &OP_DELETE_USER,
         &OP_DELETE_USER_PERMISSIONS_BOUNDARY,
         &OP_DELETE_USER_POLICY,
@@ -2504,6 +2649,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_LIST_ROLE_POLICIES,
         &OP_LIST_ROLE_TAGS,
         &OP_LIST_ROLES,
+        &OP_LIST_SERVICE_SPECIFIC_CREDENTIALS,
         &OP_LIST_USER_POLICIES,
         &OP_LIST_USER_TAGS,
         &OP_LIST_USERS,
@@ -2515,6 +2661,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER,
         &OP_REMOVE_ROLE_FROM_INSTANCE_PROFILE,
         &OP_REMOVE_USER_FROM_GROUP,
+        &OP_RESET_SERVICE_SPECIFIC_CREDENTIAL,
         &OP_SET_DEFAULT_POLICY_VERSION,
         &OP_SIMULATE_CUSTOM_POLICY,
         &OP_SIMULATE_PRINCIPAL_POLICY,
@@ -2534,6 +2681,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &OP_UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT,
         &OP_UPDATE_ROLE,
         &OP_UPDATE_ROLE_DESCRIPTION,
+        &OP_UPDATE_SERVICE_SPECIFIC_CREDENTIAL,
         &OP_UPDATE_USER,
     ],
     unserved: UNSERVED,
@@ -2550,6 +2698,7 @@ pub static SERVICE: w::ServiceSchema = w::ServiceSchema {
         &ERR_POLICY_EVALUATION_EXCEPTION,
         &ERR_POLICY_NOT_ATTACHABLE_EXCEPTION,
         &ERR_SERVICE_FAILURE_EXCEPTION,
+        &ERR_SERVICE_NOT_SUPPORTED_EXCEPTION,
         &ERR_UNMODIFIABLE_ENTITY_EXCEPTION,
     ],
     router: w::Router::new(),
@@ -2563,7 +2712,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("CreateDelegationRequest", "POST", "/"),
     w::stub("CreateLoginProfile", "POST", "/"),
     w::stub("CreateSAMLProvider", "POST", "/"),
-    w::stub("CreateServiceSpecificCredential", "POST", "/"),
     w::stub("CreateVirtualMFADevice", "POST", "/"),
     w::stub("DeactivateMFADevice", "POST", "/"),
     w::stub("DeleteAccountPasswordPolicy", "POST", "/"),
@@ -2571,7 +2719,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("DeleteSAMLProvider", "POST", "/"),
     w::stub("DeleteSSHPublicKey", "POST", "/"),
     w::stub("DeleteServerCertificate", "POST", "/"),
-    w::stub("DeleteServiceSpecificCredential", "POST", "/"),
     w::stub("DeleteSigningCertificate", "POST", "/"),
     w::stub("DeleteVirtualMFADevice", "POST", "/"),
     w::stub("DisableOrganizationsRootCredentialsManagement", "POST", "/"),
@@ -2609,12 +2756,10 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("ListSSHPublicKeys", "POST", "/"),
     w::stub("ListServerCertificateTags", "POST", "/"),
     w::stub("ListServerCertificates", "POST", "/"),
-    w::stub("ListServiceSpecificCredentials", "POST", "/"),
     w::stub("ListSigningCertificates", "POST", "/"),
     w::stub("ListVirtualMFADevices", "POST", "/"),
     w::stub("PutAccountProperties", "POST", "/"),
     w::stub("RejectDelegationRequest", "POST", "/"),
-    w::stub("ResetServiceSpecificCredential", "POST", "/"),
     w::stub("ResyncMFADevice", "POST", "/"),
     w::stub("SendDelegationToken", "POST", "/"),
     w::stub("SetSecurityTokenServicePreferences", "POST", "/"),
@@ -2630,7 +2775,6 @@ static UNSERVED: &[w::OperationStub] = &[
     w::stub("UpdateSAMLProvider", "POST", "/"),
     w::stub("UpdateSSHPublicKey", "POST", "/"),
     w::stub("UpdateServerCertificate", "POST", "/"),
-    w::stub("UpdateServiceSpecificCredential", "POST", "/"),
     w::stub("UpdateSigningCertificate", "POST", "/"),
     w::stub("UploadSSHPublicKey", "POST", "/"),
     w::stub("UploadServerCertificate", "POST", "/"),

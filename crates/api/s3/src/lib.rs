@@ -299,7 +299,7 @@ w::structure! { CopyObjectInput COPY_OBJECT_INPUT "CopyObjectRequest" {
     36 copy_source_sse_customer_key_md5: Option<String> = w::m("CopySourceSSECustomerKeyMD5", &w::STRING).at(w::HEADER, "x-amz-copy-source-server-side-encryption-customer-key-MD5"),
     37 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
     38 tagging: Option<String> = w::m("Tagging", &w::STRING).at(w::HEADER, "x-amz-tagging"),
-    39 object_lock_mode: Option<ObjectLockMode> = w::m("ObjectLockMode", ObjectLockMode::SCHEMA).at(w::HEADER, "x-amz-object-lock-mode"),
+    39 object_lock_mode: Option<String> = w::m("ObjectLockMode", &w::STRING).at(w::HEADER, "x-amz-object-lock-mode"),
     40 object_lock_retain_until_date: Option<w::Timestamp> = w::m("ObjectLockRetainUntilDate", &w::TIMESTAMP_ISO8601).at(w::HEADER, "x-amz-object-lock-retain-until-date"),
     41 object_lock_legal_hold_status: Option<ObjectLockLegalHoldStatus> = w::m("ObjectLockLegalHoldStatus", ObjectLockLegalHoldStatus::SCHEMA).at(w::HEADER, "x-amz-object-lock-legal-hold"),
     42 object_lock_event_hold: Option<ObjectLockEventHold> = w::m("ObjectLockEventHold", ObjectLockEventHold::SCHEMA).at(w::HEADER, "x-amz-object-lock-event-hold"),
@@ -410,7 +410,7 @@ w::structure! { CreateMultipartUploadInput CREATE_MULTIPART_UPLOAD_INPUT "Create
     22 bucket_key_enabled: Option<bool> = w::m("BucketKeyEnabled", &w::BOOLEAN).at(w::HEADER, "x-amz-server-side-encryption-bucket-key-enabled"),
     23 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
     24 tagging: Option<String> = w::m("Tagging", &w::STRING).at(w::HEADER, "x-amz-tagging"),
-    25 object_lock_mode: Option<ObjectLockMode> = w::m("ObjectLockMode", ObjectLockMode::SCHEMA).at(w::HEADER, "x-amz-object-lock-mode"),
+    25 object_lock_mode: Option<String> = w::m("ObjectLockMode", &w::STRING).at(w::HEADER, "x-amz-object-lock-mode"),
     26 object_lock_retain_until_date: Option<w::Timestamp> = w::m("ObjectLockRetainUntilDate", &w::TIMESTAMP_ISO8601).at(w::HEADER, "x-amz-object-lock-retain-until-date"),
     27 object_lock_legal_hold_status: Option<ObjectLockLegalHoldStatus> = w::m("ObjectLockLegalHoldStatus", ObjectLockLegalHoldStatus::SCHEMA).at(w::HEADER, "x-amz-object-lock-legal-hold"),
     28 object_lock_event_hold: Option<ObjectLockEventHold> = w::m("ObjectLockEventHold", ObjectLockEventHold::SCHEMA).at(w::HEADER, "x-amz-object-lock-event-hold"),
@@ -933,7 +933,7 @@ w::structure! { GetObjectOutput GET_OBJECT_OUTPUT "GetObjectOutput" {
     37 replication_status: Option<ReplicationStatus> = w::m("ReplicationStatus", ReplicationStatus::SCHEMA).at(w::HEADER, "x-amz-replication-status"),
     38 parts_count: Option<i32> = w::m("PartsCount", &w::INTEGER).at(w::HEADER, "x-amz-mp-parts-count"),
     39 tag_count: Option<i32> = w::m("TagCount", &w::INTEGER).at(w::HEADER, "x-amz-tagging-count"),
-    40 object_lock_mode: Option<ObjectLockMode> = w::m("ObjectLockMode", ObjectLockMode::SCHEMA).at(w::HEADER, "x-amz-object-lock-mode"),
+    40 object_lock_mode: Option<String> = w::m("ObjectLockMode", &w::STRING).at(w::HEADER, "x-amz-object-lock-mode"),
     41 object_lock_retain_until_date: Option<w::Timestamp> = w::m("ObjectLockRetainUntilDate", &w::TIMESTAMP_ISO8601).at(w::HEADER, "x-amz-object-lock-retain-until-date"),
     42 object_lock_legal_hold_status: Option<ObjectLockLegalHoldStatus> = w::m("ObjectLockLegalHoldStatus", ObjectLockLegalHoldStatus::SCHEMA).at(w::HEADER, "x-amz-object-lock-legal-hold"),
     43 object_lock_event_hold: Option<ObjectLockEventHold> = w::m("ObjectLockEventHold", ObjectLockEventHold::SCHEMA).at(w::HEADER, "x-amz-object-lock-event-hold"),
@@ -1068,7 +1068,7 @@ w::structure! { HeadObjectOutput HEAD_OBJECT_OUTPUT "HeadObjectOutput" {
     37 replication_status: Option<ReplicationStatus> = w::m("ReplicationStatus", ReplicationStatus::SCHEMA).at(w::HEADER, "x-amz-replication-status"),
     38 parts_count: Option<i32> = w::m("PartsCount", &w::INTEGER).at(w::HEADER, "x-amz-mp-parts-count"),
     39 tag_count: Option<i32> = w::m("TagCount", &w::INTEGER).at(w::HEADER, "x-amz-tagging-count"),
-    40 object_lock_mode: Option<ObjectLockMode> = w::m("ObjectLockMode", ObjectLockMode::SCHEMA).at(w::HEADER, "x-amz-object-lock-mode"),
+    40 object_lock_mode: Option<String> = w::m("ObjectLockMode", &w::STRING).at(w::HEADER, "x-amz-object-lock-mode"),
     41 object_lock_retain_until_date: Option<w::Timestamp> = w::m("ObjectLockRetainUntilDate", &w::TIMESTAMP_ISO8601).at(w::HEADER, "x-amz-object-lock-retain-until-date"),
     42 object_lock_legal_hold_status: Option<ObjectLockLegalHoldStatus> = w::m("ObjectLockLegalHoldStatus", ObjectLockLegalHoldStatus::SCHEMA).at(w::HEADER, "x-amz-object-lock-legal-hold"),
     43 object_lock_event_hold: Option<ObjectLockEventHold> = w::m("ObjectLockEventHold", ObjectLockEventHold::SCHEMA).at(w::HEADER, "x-amz-object-lock-event-hold"),
@@ -1498,11 +1498,6 @@ w::open_enum! { ObjectLockLegalHoldStatus "ObjectLockLegalHoldStatus" {
     Off = "OFF",
 } }
 
-w::open_enum! { ObjectLockMode "ObjectLockMode" {
-    Governance = "GOVERNANCE",
-    Compliance = "COMPLIANCE",
-} }
-
 w::structure! { ObjectLockRetention OBJECT_LOCK_RETENTION "ObjectLockRetention" {
     0 mode: Option<ObjectLockRetentionMode> = w::m("Mode", ObjectLockRetentionMode::SCHEMA),
     1 retain_until_date: Option<w::Timestamp> = w::m("RetainUntilDate", &w::TIMESTAMP_ISO8601),
@@ -1893,7 +1888,7 @@ w::structure! { PutObjectInput PUT_OBJECT_INPUT "PutObjectRequest" {
     39 bucket_key_enabled: Option<bool> = w::m("BucketKeyEnabled", &w::BOOLEAN).at(w::HEADER, "x-amz-server-side-encryption-bucket-key-enabled"),
     40 request_payer: Option<RequestPayer> = w::m("RequestPayer", RequestPayer::SCHEMA).at(w::HEADER, "x-amz-request-payer"),
     41 tagging: Option<String> = w::m("Tagging", &w::STRING).at(w::HEADER, "x-amz-tagging"),
-    42 object_lock_mode: Option<ObjectLockMode> = w::m("ObjectLockMode", ObjectLockMode::SCHEMA).at(w::HEADER, "x-amz-object-lock-mode"),
+    42 object_lock_mode: Option<String> = w::m("ObjectLockMode", &w::STRING).at(w::HEADER, "x-amz-object-lock-mode"),
     43 object_lock_retain_until_date: Option<w::Timestamp> = w::m("ObjectLockRetainUntilDate", &w::TIMESTAMP_ISO8601).at(w::HEADER, "x-amz-object-lock-retain-until-date"),
     44 object_lock_legal_hold_status: Option<ObjectLockLegalHoldStatus> = w::m("ObjectLockLegalHoldStatus", ObjectLockLegalHoldStatus::SCHEMA).at(w::HEADER, "x-amz-object-lock-legal-hold"),
     45 object_lock_event_hold: Option<ObjectLockEventHold> = w::m("ObjectLockEventHold", ObjectLockEventHold::SCHEMA).at(w::HEADER, "x-amz-object-lock-event-hold"),
@@ -2138,7 +2133,7 @@ w::structure! { Tag TAG "Tag" {
 static TAG_SET: w::Schema = w::Schema::list("TagSet", w::m("member", &TAG).wire("Tag"));
 
 w::structure! { Tagging TAGGING "Tagging" {
-    0 tag_set: Vec<Tag> = w::m("TagSet", &TAG_SET).required(),
+    0 tag_set: Option<Vec<Tag>> = w::m("TagSet", &TAG_SET),
 } }
 
 w::open_enum! { TaggingDirective "TaggingDirective" {
@@ -2831,7 +2826,7 @@ w::operation! { PutBucketRequestPayment(PutBucketRequestPaymentInput) -> PutBuck
 } }
 
 w::operation! { PutBucketTagging(PutBucketTaggingInput) -> PutBucketTaggingOutput = OP_PUT_BUCKET_TAGGING {
-    name: "PutBucketTagging", method: "PUT", uri: "/{Bucket}?tagging", status: 200,
+    name: "PutBucketTagging", method: "PUT", uri: "/{Bucket}?tagging", status: 204,
     result_wrapper: None, input_root: None, output_root: None, unsigned: false, host_prefix: None,
     idempotency_token: None, checksum: Some(w::Checksum { algorithm_member: Some("ChecksumAlgorithm"), required: true, mode_member: None }),
     errors: &[],

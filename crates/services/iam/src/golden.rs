@@ -34,6 +34,14 @@ fn user() -> UserRecord {
         grants: grants(),
         groups: vec!["g".into()],
         access_keys: vec!["AKIA".into()],
+        credentials: vec![CredentialRecord {
+            id: "ACCA".into(),
+            service: "codecommit.amazonaws.com".into(),
+            service_user_name: "Name-at-123456789012".into(),
+            digest: "00".into(),
+            inactive: true,
+            created: created(),
+        }],
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Prefix {
     Role,
     Policy,
     Profile,
+    /// A password for one service.
+    Credential,
 }
 
 impl Prefix {
@@ -24,6 +26,7 @@ impl Prefix {
             Prefix::Role => "AROA",
             Prefix::Policy => "ANPA",
             Prefix::Profile => "AIPA",
+            Prefix::Credential => "ACCA",
         }
     }
 }

@@ -10,6 +10,7 @@ mod access;
 mod account;
 mod attach;
 mod boundary;
+mod credential;
 mod details;
 mod directory;
 mod errors;
@@ -50,7 +51,8 @@ pub use managed::arn_of_name as managed_policy_arn;
 pub fn service() -> Service {
     let service = Service::new(&api::SERVICE).violations(errors::violations);
     let service = simulation(providers(account_wide(profiles(service))));
-    resources::all(access_keys(managed_policies(grants(tags(roles(groups(users(service))))))))
+    let service = credentials(access_keys(service));
+    resources::all(managed_policies(grants(tags(roles(groups(users(service)))))))
 }
 
 fn users(service: Service) -> Service {
@@ -342,6 +344,33 @@ fn access_keys(service: Service) -> Service {
             key::delete,
         )
         .guarded::<api::GetAccessKeyLastUsed, _, _, _>(|_, _| Target::any(), key::last_used)
+}
+
+fn credentials(service: Service) -> Service {
+    service
+        .guarded::<api::CreateServiceSpecificCredential, _, _, _>(
+            |_, i| Target::user(&i.user_name),
+            credential::create,
+        )
+        .guarded::<api::ListServiceSpecificCredentials, _, _, _>(
+            |ctx, i| match i.all_users {
+                Some(true) => Target::any(),
+                _ => Target::user_or_caller(ctx, i.user_name.as_deref()),
+            },
+            credential::list,
+        )
+        .guarded::<api::UpdateServiceSpecificCredential, _, _, _>(
+            |ctx, i| Target::user_or_caller(ctx, i.user_name.as_deref()),
+            credential::update,
+        )
+        .guarded::<api::ResetServiceSpecificCredential, _, _, _>(
+            |ctx, i| Target::user_or_caller(ctx, i.user_name.as_deref()),
+            credential::reset,
+        )
+        .guarded::<api::DeleteServiceSpecificCredential, _, _, _>(
+            |ctx, i| Target::user_or_caller(ctx, i.user_name.as_deref()),
+            credential::delete,
+        )
 }
 
 fn profiles(service: Service) -> Service {

@@ -37,6 +37,18 @@ record! {
         7 => grants: GrantsRecord,
         8 => groups: Vec<String>,
         9 => access_keys: Vec<String>,
+        10 => credentials: Vec<CredentialRecord>,
+    }
+
+    /// A user's password for one service.
+    pub struct CredentialRecord {
+        1 => id: String,
+        2 => service: String,
+        3 => service_user_name: String,
+        // SHA-256 of the password, in hexadecimal digits.
+        4 => digest: String,
+        5 => inactive: bool,
+        6 => created: Timestamp,
     }
 
     pub struct GroupRecord {

@@ -122,6 +122,8 @@ fn deletable(user: &UserRecord) -> Result<()> {
         Err(errors::delete_conflict("Cannot delete entity, must delete access keys first."))
     } else if !user.groups.is_empty() {
         Err(errors::delete_conflict("Cannot delete entity, must remove users from group first."))
+    } else if !user.credentials.is_empty() {
+        Err(errors::delete_conflict("Cannot delete entity, must remove referenced objects first."))
     } else {
         Ok(())
     }

@@ -69,7 +69,7 @@ pub fn tag_set(tags: std::collections::BTreeMap<String, String>) -> Vec<api::Tag
 }
 
 pub fn tag_pairs(tagging: api::Tagging) -> Vec<(String, String)> {
-    tagging.tag_set.into_iter().map(|tag| (tag.key, tag.value)).collect()
+    tagging.tag_set.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()
 }
 
 pub async fn put_tagging(
@@ -170,6 +170,8 @@ pub async fn put_encryption(
     ctx: Ctx,
     input: api::PutBucketEncryptionInput,
 ) -> Result<api::PutBucketEncryptionOutput> {
+    // Recorded: what is not there comes before what is wrong (test_s3_default_bucket_encryption_exc).
+    load(ctx.store(), &input.bucket, input.expected_bucket_owner.as_deref()).await?;
     let encryption = encryption(&input.server_side_encryption_configuration)?;
     change(&ctx, &input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {
         bucket.encryption = encryption.clone();

@@ -172,6 +172,10 @@ pub fn bad_argument_name(message: &str, name: &str) -> Error {
     argument(message, name, None)
 }
 
+pub fn malformed_policy(message: &str) -> Error {
+    Error::invalid("MalformedPolicy", message)
+}
+
 /// Recorded: the value told is the header's name.
 pub fn copy_source() -> Error {
     let header = "x-amz-copy-source";
@@ -411,9 +415,6 @@ pub fn violations(_: &sereno_wire::OperationSchema, violations: &[Violation]) ->
             "Checksum algorithm provided is unsupported. Please try again with any of the valid \
              types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
         ),
-        "objectLockMode" => {
-            bad_argument("Unknown wormMode directive.", "x-amz-object-lock-mode", value)
-        }
         "metadataDirective" => {
             bad_argument("Unknown metadata directive.", "x-amz-metadata-directive", value)
         }
@@ -422,6 +423,7 @@ pub fn violations(_: &sereno_wire::OperationSchema, violations: &[Violation]) ->
         }
         "key" => Error::invalid("KeyTooLongError", "Your key is too long"),
         "copySource" => copy_source(),
+        "policy" => malformed_policy("Policies must be valid JSON and the first byte must be '{'"),
         path if path.ends_with(".protocol") => request(
             "Invalid protocol, protocol can be http or https. If not defined the protocol will be \
              selected automatically.",

@@ -47,7 +47,7 @@ macro_rules! wishes {
             encryption: input.server_side_encryption.clone(),
             bucket_key: input.bucket_key_enabled,
             lock: $crate::lock::Asked {
-                mode: input.object_lock_mode.as_ref().map(|mode| mode.to_string()),
+                mode: input.object_lock_mode.clone(),
                 until: input.object_lock_retain_until_date,
                 hold: input.object_lock_legal_hold_status.as_ref().map(|hold| hold.to_string()),
             },

@@ -15,6 +15,7 @@ use crate::bucket::{change, load};
 use crate::state::{BucketRecord, HeadRecord, LockRecord, ObjectRecord, Versioning};
 use crate::{errors, rules, tagging, version};
 
+const GOVERNANCE: &str = "GOVERNANCE";
 const COMPLIANCE: &str = "COMPLIANCE";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -35,6 +36,9 @@ impl Asked {
         match (&self.mode, self.until) {
             (Some(_), None) => return Err(errors::bad_argument_name(&together, UNTIL)),
             (None, Some(_)) => return Err(errors::bad_argument_name(&together, MODE)),
+            (Some(mode), _) if mode != GOVERNANCE && mode != COMPLIANCE => {
+                return Err(errors::bad_argument("Unknown wormMode directive.", MODE, mode));
+            }
             (Some(_), Some(until)) if until <= now => return Err(past(UNTIL, until)),
             _ => {}
         }
@@ -299,7 +303,7 @@ fn configuration(document: Option<api::ObjectLockConfiguration>) -> Result<LockR
 
 /// What a read tells of the lock, to those who may know.
 pub struct Told {
-    pub mode: Option<api::ObjectLockMode>,
+    pub mode: Option<String>,
     pub until: Option<Timestamp>,
     pub hold: Option<api::ObjectLockLegalHoldStatus>,
 }
@@ -313,7 +317,7 @@ impl Told {
         let held = !head.legal_hold.is_empty()
             && ctx.authorise("s3", &Access::new("s3:GetObjectLegalHold", arn())).await.is_ok();
         Told {
-            mode: retained.then(|| head.lock_mode.as_str().into()),
+            mode: retained.then(|| head.lock_mode.clone()),
             until: head.retain_until.filter(|_| retained).map(rules::whole_seconds),
             hold: held.then(|| head.legal_hold.as_str().into()),
         }

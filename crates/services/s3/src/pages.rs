@@ -5,11 +5,13 @@
 
 use sereno_api_s3 as api;
 use sereno_base::{percent_decode, percent_encode};
-use sereno_kernel::{BoxFuture, Caller, Ctx, DataPlane, Error};
+use sereno_kernel::{Access, BoxFuture, Caller, Ctx, DataPlane, Error};
 use sereno_wire::body::Method;
 use sereno_wire::{HttpRequest, HttpResponse, Operation, Protocol, encode};
 
-use crate::state::{BUCKETS, SCOPE};
+use crate::access::bucket_arn;
+use crate::errors;
+use crate::state::{BUCKETS, CURRENT, SCOPE};
 use crate::website::stored;
 
 pub struct Pages;
@@ -124,12 +126,31 @@ impl Visit {
             if_match: text("if-match"),
             ..Default::default()
         };
-        let output = self.ctx.call::<api::GetObject>(input).await?;
+        let output = match self.ctx.call::<api::GetObject>(input).await {
+            Ok(output) => output,
+            Err(error) => return Err(self.explain(error, key).await),
+        };
         if let Some(target) = &output.website_redirect_location {
             return Ok(HttpResponse::new(301).with_header("location", target));
         }
         let id = self.ctx.request_id().to_string();
         Ok(encode(Protocol::RestXml, api::GetObject::SCHEMA, &output, &id))
+    }
+
+    /// That something is missing is told to those who may list, though nothing lets them read it
+    /// (recorded: `test_s3_static_website_hosting`, whose bucket everyone may list by its ACL).
+    async fn explain(&self, error: Error, key: &str) -> Error {
+        let ctx = &self.ctx;
+        let Ok(Some(bucket)) = BUCKETS.get(ctx.store(), SCOPE, self.name.as_str()).await else {
+            return error;
+        };
+        let found = CURRENT.get(ctx.store(), SCOPE, &(bucket.id.as_str(), key)).await;
+        let absent = found.is_ok_and(|found| found.is_none_or(|object| object.delete_marker));
+        let list = Access::new("s3:ListBucket", bucket_arn(ctx, &self.name));
+        match error.code() == "AccessDenied" && absent && ctx.authorise("s3", &list).await.is_ok() {
+            true => errors::no_such_key(key),
+            false => error,
+        }
     }
 
     fn redirect(&self, redirect: &api::Redirect, prefix: &str, path: &str) -> HttpResponse {

@@ -1,7 +1,7 @@
 //! Bucket policies, and whether they make a bucket public.
 
 use sereno_api_s3 as api;
-use sereno_kernel::{Ctx, Error, Result};
+use sereno_kernel::{Ctx, Result};
 use sereno_policy::validate;
 
 use crate::access::bucket_arn;
@@ -23,10 +23,10 @@ pub async fn get(ctx: Ctx, input: api::GetBucketPolicyInput) -> Result<api::GetB
 pub async fn put(ctx: Ctx, input: api::PutBucketPolicyInput) -> Result<api::PutBucketPolicyOutput> {
     let text = &input.policy;
     validate::resource(text)
-        .map_err(|malformed| Error::invalid("MalformedPolicy", malformed.to_string()))?;
+        .map_err(|malformed| errors::malformed_policy(&malformed.to_string()))?;
     let own = bucket_arn(&ctx, &input.bucket);
     if !resources(text).iter().all(|arn| names(arn, &own)) {
-        return Err(Error::invalid("MalformedPolicy", "Policy has invalid resource"));
+        return Err(errors::malformed_policy("Policy has invalid resource"));
     }
     let public = rules::is_public(text);
     change(&ctx, &input.bucket, input.expected_bucket_owner.as_deref(), |bucket| {

@@ -194,8 +194,15 @@ pub async fn objects(ctx: Ctx, input: api::DeleteObjectsInput) -> Result<api::De
             }
             Ok(()) => {
                 let place = crate::object::Place { bucket: &input.bucket, owner, key: &one.key };
-                let cause = Cause::Client { bypass };
-                remove(&ctx, place, one.version_id.as_deref(), one.e_tag.as_deref(), cause).await
+                let (version, cause) = (one.version_id.as_deref(), Cause::Client { bypass });
+                let outcome = remove(&ctx, place, version, one.e_tag.as_deref(), cause).await;
+                // Recorded: of many, one that cannot be a version's id is not there (test_delete_objects).
+                outcome.map_err(|error| match (error.code(), version) {
+                    ("InvalidArgument", Some(version)) => {
+                        errors::no_such_version(&one.key, version)
+                    }
+                    _ => error,
+                })
             }
         };
         match outcome {

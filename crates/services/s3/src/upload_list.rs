@@ -146,10 +146,8 @@ pub async fn uploads(
             }
         }
     }
-    let groups: Vec<api::CommonPrefix> = groups
-        .into_iter()
-        .map(|group| api::CommonPrefix { prefix: Some(encoding.name(group)) })
-        .collect();
+    let prefixed = |group| api::CommonPrefix { prefix: Some(encoding.name(group)) };
+    let groups: Vec<api::CommonPrefix> = groups.into_iter().map(prefixed).collect();
     Ok(api::ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         key_marker: Some(encoding.name(key_marker)),

@@ -24,6 +24,8 @@ pub struct XmlWriter {
     frames: Vec<Frame>,
     /// Declared on the first element.
     namespace: Option<&'static str>,
+    /// S3 tells milliseconds always, the query services only where there are some.
+    milliseconds: bool,
 }
 
 impl XmlWriter {
@@ -33,7 +35,7 @@ impl XmlWriter {
         namespace: Option<(&str, &str)>,
         write: impl FnOnce(&mut XmlWriter),
     ) -> String {
-        let mut it = XmlWriter::declared();
+        let mut it = XmlWriter { milliseconds: false, ..XmlWriter::declared() };
         it.open(root, namespace);
         write(&mut it);
         it.close(root);
@@ -43,7 +45,7 @@ impl XmlWriter {
     /// The declaration, nothing else yet.
     pub fn declared() -> XmlWriter {
         let out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        XmlWriter { out, frames: Vec::new(), namespace: None }
+        XmlWriter { out, frames: Vec::new(), namespace: None, milliseconds: true }
     }
 
     /// The namespace of a document whose root is a member.
@@ -205,8 +207,11 @@ impl Writer for XmlWriter {
     }
 
     fn timestamp(&mut self, m: &'static Member, value: Timestamp) {
-        let format = m.target.timestamp;
-        self.scalar(m, &text::write_timestamp(value, format, TimestampFormat::Iso8601));
+        let text = match m.target.timestamp {
+            TimestampFormat::Protocol if self.milliseconds => value.iso8601_millis(),
+            format => text::write_timestamp(value, format, TimestampFormat::Iso8601),
+        };
+        self.scalar(m, &text);
     }
 
     fn document(&mut self, m: &'static Member, value: &Document) {
