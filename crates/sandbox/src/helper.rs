@@ -102,6 +102,9 @@ impl Helper {
             let status = child.wait().map(|status| status.to_string()).unwrap_or_default();
             io::Error::other(format!("the sandbox's helper could not start ({status})"))
         })?;
+        if let Some(reason) = greeting.body["error"].as_str() {
+            return Err(io::Error::other(reason.to_owned()));
+        }
         let helper = Arc::new(Helper {
             socket,
             alive: AtomicBool::new(true),

@@ -1,5 +1,7 @@
 //! Extensions and their telemetry, as programs of a layer.
 
+#![allow(clippy::unwrap_used, reason = "tests may unwrap, their helpers too")]
+
 mod common;
 
 use std::time::Duration;

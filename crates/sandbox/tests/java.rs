@@ -1,5 +1,7 @@
 //! Java functions, compiled by the test with the machine's own JDK; passed over, and said so, where there is none.
 
+#![allow(clippy::unwrap_used, reason = "tests may unwrap, their helpers too")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

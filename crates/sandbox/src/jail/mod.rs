@@ -64,7 +64,13 @@ pub fn main() -> ExitCode {
         ports: ports.split(',').filter_map(|port| port.parse().ok()).collect(),
         sdk: arguments.next().map(PathBuf::from),
     };
-    let served = Helper::new(server, PathBuf::from(work), sources).and_then(|mut helper| {
+    let line = server.try_clone();
+    let made = Helper::new(server, PathBuf::from(work), sources).inspect_err(|error| {
+        // The server passes this on to whoever wants to run a function.
+        let event = json!({"ev": "hello", "error": reason(error)});
+        let _ = line.as_ref().map(|line| message::send(line, &event, &[]));
+    });
+    let served = made.and_then(|mut helper| {
         let served = helper.run();
         helper.finish();
         served
@@ -77,6 +83,18 @@ pub fn main() -> ExitCode {
             eprintln!("sereno: __jail: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What cannot be done without, in words: without it code would run unprotected, so none is run.
+fn reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EPERM | libc::EACCES | libc::EINVAL) => format!(
+            "this machine does not allow what the sandbox is made of: user namespaces and mounts in them ({error}). See \
+             /proc/sys/user/max_user_namespaces, kernel.unprivileged_userns_clone, \
+             kernel.apparmor_restrict_unprivileged_userns; a container needs them from its host"
+        ),
+        _ => error.to_string(),
     }
 }
 
