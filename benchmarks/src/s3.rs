@@ -12,6 +12,7 @@ use crate::server::Server;
 use crate::signed;
 
 const SMALL: usize = 4 << 10;
+const SMALL_KEYS: usize = 1000;
 const LARGE: usize = 64 << 20;
 const LARGE_ROUNDS: usize = 5;
 
@@ -42,7 +43,9 @@ pub async fn s3(report: &mut Report, folder: &Path) -> Result<(), String> {
     ));
     let puts = [Contender {
         server: &sereno,
-        requests: vec![signed::s3(Method::PUT, "/bench/small", &small)],
+        requests: (0..SMALL_KEYS)
+            .map(|n| signed::s3(Method::PUT, &format!("/bench/small-{n}"), &small))
+            .collect(),
     }];
     let (put, _) = race(&puts, 16).await?.remove(0);
     report.note(&format!("PutObject of 4 KiB, durable, 16 connections: {:.0}/s", put.per_second));
