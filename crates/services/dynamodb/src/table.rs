@@ -287,7 +287,10 @@ impl Engine {
     /// The table, or nothing. Costs a hash look-up while nobody changes it.
     pub async fn load(&self, ctx: &Ctx, target: &Target) -> Result<Option<Arc<Table>>> {
         let scope = target.scope();
-        if let Some(table) = self.cached(scope, &target.name) {
+        // Another node's news may be on its way, and the policy of a table must hold at once.
+        if !ctx.store().is_shared()
+            && let Some(table) = self.cached(scope, &target.name)
+        {
             return Ok(Some(table));
         }
         let key = TABLES.key(scope, target.name.as_str());
