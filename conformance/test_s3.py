@@ -362,6 +362,13 @@ def test_acls_where_they_are_allowed(s3, client, unique):
     s3.put_object_acl(Bucket=name, Key="open", ACL="private")
     with pytest.raises(ClientError):
         anyone.get_object(Bucket=name, Key="open")
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    private = s3.put_object(Bucket=name, Key="both", Body=b"1")["VersionId"]
+    public = s3.put_object(Bucket=name, Key="both", Body=b"2", ACL="public-read")["VersionId"]
+    assert anyone.get_object(Bucket=name, Key="both", VersionId=public)["Body"].read() == b"2"
+    with pytest.raises(ClientError) as error:
+        anyone.get_object(Bucket=name, Key="both", VersionId=private)
+    assert code(error) == ("AccessDenied", 403)
 
 
 def test_virtual_host_style(s3, bucket, endpoint):

@@ -174,28 +174,30 @@ async fn grants(
     if bucket.ownership == "BucketOwnerEnforced" || block.ignore_public_acls {
         return Ok(Vec::new());
     }
-    let (acl, read): (String, &[&str]) = match key {
-        None => (
-            bucket.acl.clone(),
-            &["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"],
-        ),
+    let allow = |actions: &[&str]| json!({"Effect": "Allow", "Principal": "*", "Action": actions, "Resource": arn});
+    let (acl, reads) = match key {
+        None => {
+            let lists = ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"];
+            (bucket.acl.clone(), vec![allow(&lists)])
+        }
         Some(key) => {
             let found = CURRENT.get(ctx.store(), SCOPE, &(bucket.id.as_str(), key)).await?;
-            let acl = found.map(|object| object.head.acl).unwrap_or_default();
-            (acl, &["s3:GetObject", "s3:GetObjectVersion"])
+            let object = found.unwrap_or_default();
+            // The ACL is that version's own: it opens no other.
+            let mut version = allow(&["s3:GetObjectVersion"]);
+            version["Condition"] = json!({"StringEquals": {"s3:VersionId": object.version}});
+            (object.head.acl, vec![allow(&["s3:GetObject"]), version])
         }
     };
-    let allow = |actions: &[&str], principal: Value| json!({"Effect": "Allow", "Principal": principal, "Action": actions, "Resource": arn});
     let signed = matches!(ctx.caller(), Caller::User(_) | Caller::Role(_) | Caller::Root { .. });
-    let mut statements = Vec::new();
-    match acl.as_str() {
-        "public-read" | "public-read-write" => statements.push(allow(read, json!("*"))),
-        "authenticated-read" if signed => statements.push(allow(read, json!("*"))),
-        _ => {}
-    }
+    let mut statements = match acl.as_str() {
+        "public-read" | "public-read-write" => reads,
+        "authenticated-read" if signed => reads,
+        _ => Vec::new(),
+    };
     // Who may write objects is the bucket's ACL to say.
     if key.is_some() && bucket.acl == "public-read-write" {
-        statements.push(allow(&["s3:PutObject", "s3:DeleteObject"], json!("*")));
+        statements.push(allow(&["s3:PutObject", "s3:DeleteObject"]));
     }
     Ok(statements)
 }
