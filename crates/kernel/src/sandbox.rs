@@ -28,8 +28,7 @@ pub struct FunctionId {
 pub type SpecSource = Box<dyn FnOnce() -> BoxFuture<'static, crate::Result<FunctionSpec>> + Send>;
 
 /// The same for as many instances as are wanted.
-pub type SpecMaker =
-    Arc<dyn Fn() -> BoxFuture<'static, crate::Result<FunctionSpec>> + Send + Sync>;
+pub type SpecMaker = Arc<dyn Fn() -> BoxFuture<'static, crate::Result<FunctionSpec>> + Send + Sync>;
 
 #[derive(Clone)]
 pub struct FunctionSpec {
