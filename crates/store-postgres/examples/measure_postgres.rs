@@ -1,5 +1,5 @@
 //! Measures a database as a store:
-//! `cargo run --release -p sereno-store-postgres --example measure postgres://... [seconds a step]`.
+//! `cargo run --release -p sereno-store-postgres --example measure_postgres postgres://... [seconds a step]`.
 
 use sereno_store::{Batch, Check, Key, Mutation, Read, Store, StoreError, Write, transact};
 use sereno_store_postgres::{Options, PostgresStore};
