@@ -1,8 +1,11 @@
 //! Running a transaction until it commits.
 
-use crate::limits;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::limits;
 
 /// Begins a transaction, runs the block, commits; on a conflict, all of it again, up to
 /// [`TRANSACTION_ATTEMPTS_MAX`](crate::limits::TRANSACTION_ATTEMPTS_MAX) times with a growing pause.
@@ -51,11 +54,17 @@ macro_rules! transact {
 #[derive(Default)]
 pub struct Backoff {
     attempts: u32,
+    /// Kept until the transaction is through.
+    turn: Option<MutexGuard<'static, ()>>,
 }
 
 /// Attempts that only let others go first, before pauses begin.
 const YIELDS: u32 = 3;
 const PAUSE_MAX_MS: u64 = 32;
+
+/// Those who lost several times go one after the other: on a key that many write at once each would otherwise win only
+/// by luck. Nobody waits longer than a pause, so a block that itself runs a transaction is not stuck behind itself.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 impl Backoff {
     /// Waits; `false` if there have been enough attempts.
@@ -68,7 +77,12 @@ impl Backoff {
             tokio::task::yield_now().await;
         } else {
             let ceiling = (1 << (self.attempts - YIELDS).min(16)).min(PAUSE_MAX_MS);
-            tokio::time::sleep(Duration::from_millis(1 + jitter() % ceiling)).await;
+            let pause = Duration::from_millis(1 + jitter() % ceiling);
+            match self.turn {
+                // Who has the turn loses only to newcomers.
+                Some(_) => tokio::task::yield_now().await,
+                None => self.turn = tokio::time::timeout(pause, TURN.lock()).await.ok(),
+            }
         }
         true
     }

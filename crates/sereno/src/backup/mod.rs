@@ -160,7 +160,7 @@ pub fn conclude(report: &Report, done: &str) -> Outcome {
 
 fn size(bytes: u64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-    let power = (0..units.len() - 1).rev().find(|power| bytes >> (10 * power) > 0).unwrap_or(0);
+    let power = (0..units.len()).rev().find(|power| bytes >> (10 * power) > 0).unwrap_or(0);
     match power {
         0 => format!("{bytes} bytes"),
         _ => format!("{:.1} {}", bytes as f64 / 1024_f64.powi(power as i32), units[power]),
