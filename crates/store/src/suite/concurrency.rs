@@ -50,6 +50,27 @@ pub async fn increments_add_up(store: Shared) {
     assert_eq!(read("blind").await, 2 * total);
 }
 
+/// Each transaction takes longer than a commit, so that somebody always commits meanwhile.
+pub async fn many_writers_of_one_key_get_through(store: Shared) {
+    const WRITERS: i64 = 48;
+    const WRITES: i64 = 3;
+    let write = |store: Shared| async move {
+        for _ in 0..WRITES {
+            let done: Result<(), StoreError> = transact!(&*store, |txn| {
+                let old = number(txn.get(&key("hot")).await?.map(|(_, bytes)| bytes));
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                txn.put(key("hot"), Counter(old + 1).to_bytes());
+            });
+            done.expect("commit");
+        }
+    };
+    let writers: Vec<_> = (0..WRITERS).map(|_| tokio::spawn(write(store.clone()))).collect();
+    for writer in writers {
+        writer.await.expect("no panic");
+    }
+    assert_eq!(value_of(&store, "hot").await, WRITERS * WRITES);
+}
+
 async fn value_of(store: &Shared, sort: &'static str) -> i64 {
     number(store.get(&key(sort)).await.expect("get").map(|(_, bytes)| bytes))
 }

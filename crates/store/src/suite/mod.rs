@@ -127,6 +127,7 @@ macro_rules! suite {
             ],
             concurrency: [
                 increments_add_up, sums_are_preserved, batches_exclude_each_other,
+                many_writers_of_one_key_get_through,
                 a_watch_sees_a_key, a_watch_sees_a_partition, a_watch_misses_nothing,
                 a_watch_wakes_before_the_answer,
             ],
