@@ -203,6 +203,8 @@ impl Committer {
         let mut group = Group::default();
         let mut next = Some(first);
         let (mut taken, mut bytes) = (0, 0);
+        // Told after the group is published: who tries again at once shall see what it lost to.
+        let mut refused = Vec::new();
         // Without transactions under way nobody will ask what was written.
         let remember = self.shared.readers.load(Ordering::SeqCst) > 0;
         while let Some(request) = next.take() {
@@ -210,6 +212,7 @@ impl Committer {
                 Guard::Clear => {
                     // Alone: what came before it is written first.
                     self.write(group, remember);
+                    refuse(refused);
                     self.clear(request.reply);
                     return;
                 }
@@ -223,8 +226,7 @@ impl Committer {
                         self.admit(&mut group, &*published.view, &guard, request.mutations);
                     match admitted {
                         Ok(version) => group.replies.push((request.reply, version)),
-                        // The asker may be gone: nothing to do then.
-                        Err(error) => drop(request.reply.send(Err(error))),
+                        Err(error) => refused.push((request.reply, error)),
                     }
                 }
             }
@@ -234,6 +236,7 @@ impl Committer {
             }
         }
         self.write(group, remember);
+        refuse(refused);
         self.lonely = if taken == 1 && queue.is_empty() { self.lonely + 1 } else { 0 };
     }
 
@@ -429,6 +432,13 @@ pub fn run(committer: &Mutex<Committer>, queue: &Queue) {
     }
     if let Ok(mut working) = committer.lock() {
         working.settle();
+    }
+}
+
+fn refuse(refused: Vec<(oneshot::Sender<Result<Version>>, StoreError)>) {
+    for (reply, error) in refused {
+        // The asker may be gone: nothing to do then.
+        drop(reply.send(Err(error)));
     }
 }
 

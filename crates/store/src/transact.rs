@@ -1,6 +1,5 @@
 //! Running a transaction until it commits.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
@@ -8,7 +7,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::limits;
 
 /// Begins a transaction, runs the block, commits; on a conflict, all of it again, up to
-/// [`TRANSACTION_ATTEMPTS_MAX`](crate::limits::TRANSACTION_ATTEMPTS_MAX) times with a growing pause.
+/// [`TRANSACTION_ATTEMPTS_MAX`](crate::limits::TRANSACTION_ATTEMPTS_MAX) times.
 ///
 /// `transact!(store, |txn| { .. })` or, where the error's type cannot be inferred (as before a
 /// `?`), `transact!(store, Error, |txn| { .. })` with any `Error: From<StoreError>`. The value is
@@ -60,10 +59,10 @@ pub struct Backoff {
 
 /// Attempts that only let others go first, before pauses begin.
 const YIELDS: u32 = 3;
-const PAUSE_MAX_MS: u64 = 32;
+const TURN_WAIT_MAX: Duration = Duration::from_millis(50);
 
 /// Those who lost several times go one after the other: on a key that many write at once each would otherwise win only
-/// by luck. Nobody waits longer than a pause, so a block that itself runs a transaction is not stuck behind itself.
+/// by luck. Nobody waits for ever, so a block that itself runs a transaction is not stuck behind itself.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 impl Backoff {
@@ -76,23 +75,12 @@ impl Backoff {
         if self.attempts <= YIELDS {
             tokio::task::yield_now().await;
         } else {
-            let ceiling = (1 << (self.attempts - YIELDS).min(16)).min(PAUSE_MAX_MS);
-            let pause = Duration::from_millis(1 + jitter() % ceiling);
             match self.turn {
-                // Who has the turn loses only to newcomers.
+                // Only newcomers are in the way.
                 Some(_) => tokio::task::yield_now().await,
-                None => self.turn = tokio::time::timeout(pause, TURN.lock()).await.ok(),
+                None => self.turn = tokio::time::timeout(TURN_WAIT_MAX, TURN.lock()).await.ok(),
             }
         }
         true
     }
-}
-
-/// Spreads those who collided. Repeatable in a single-threaded simulation, so not random.
-fn jitter() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let mut x = NEXT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }
