@@ -203,8 +203,6 @@ impl Committer {
         let mut group = Group::default();
         let mut next = Some(first);
         let (mut taken, mut bytes) = (0, 0);
-        // Told after the group is published: who tries again at once shall see what it lost to.
-        let mut refused = Vec::new();
         // Without transactions under way nobody will ask what was written.
         let remember = self.shared.readers.load(Ordering::SeqCst) > 0;
         while let Some(request) = next.take() {
@@ -212,7 +210,6 @@ impl Committer {
                 Guard::Clear => {
                     // Alone: what came before it is written first.
                     self.write(group, remember);
-                    refuse(refused);
                     self.clear(request.reply);
                     return;
                 }
@@ -226,7 +223,7 @@ impl Committer {
                         self.admit(&mut group, &*published.view, &guard, request.mutations);
                     match admitted {
                         Ok(version) => group.replies.push((request.reply, version)),
-                        Err(error) => refused.push((request.reply, error)),
+                        Err(error) => group.refused.push((request.reply, error)),
                     }
                 }
             }
@@ -236,7 +233,6 @@ impl Committer {
             }
         }
         self.write(group, remember);
-        refuse(refused);
         self.lonely = if taken == 1 && queue.is_empty() { self.lonely + 1 } else { 0 };
     }
 
@@ -291,6 +287,7 @@ impl Committer {
     /// One batch, one sync, one publication for the whole group.
     fn write(&mut self, group: Group, remember: bool) {
         if group.writes.is_empty() {
+            refuse(group.refused);
             return answer(group.replies, Ok(()));
         }
         for (key, (version, _)) in &group.writes {
@@ -322,6 +319,9 @@ impl Committer {
             None if self.shared.watchers.any() => self.shared.watchers.touched_all(),
             None => {}
         }
+        // After the publication: who tries again at once shall see what it lost to. Before the answers: it shall go
+        // ahead of who has just won.
+        refuse(group.refused);
         answer(group.replies, written);
     }
 

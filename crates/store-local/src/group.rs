@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 pub struct Group {
     pub writes: HashMap<Vec<u8>, (Version, Option<Vec<u8>>)>,
     pub replies: Vec<(oneshot::Sender<Result<Version>>, Version)>,
+    pub refused: Vec<(oneshot::Sender<Result<Version>>, StoreError)>,
 }
 
 impl Group {
