@@ -10,11 +10,12 @@ use sereno_store::{Record, record, transact};
 
 use crate::backup;
 use crate::errors;
-use crate::export_record::{EXPORTS, ExportRecord, parse_arn};
+use crate::export_record::{EXPORTS, ExportRecord};
 use crate::export_task::EXPORT;
 use crate::settings;
 use crate::table::{Engine, Table, Target};
 use crate::tables;
+use crate::transfer;
 
 record! {
     pub struct ExportWork {
@@ -23,7 +24,6 @@ record! {
     }
 }
 
-const PAGE_MAX: usize = 25;
 /// A token means the same export for eight hours.
 const TOKEN_LIFE_MS: i64 = 8 * 3600 * 1000;
 const WINDOW_MIN_MS: i64 = 15 * 60 * 1000;
@@ -181,28 +181,16 @@ pub async fn describe(
 ) -> Result<api::DescribeExportOutput> {
     let arn = &input.export_arn;
     let lost = || Error::not_found("ExportNotFoundException", format!("Export not found: {arn}"));
-    let key = parse_arn(&ctx, arn, "export").ok_or_else(lost)?;
+    let key = transfer::parse_arn(&ctx, arn, "export").ok_or_else(lost)?;
     let record = EXPORTS.get(ctx.store(), ctx.scope(), &key).await?.ok_or_else(lost)?;
     Ok(api::DescribeExportOutput { export_description: Some(record.description()) })
 }
 
 pub async fn list(ctx: Ctx, input: api::ListExportsInput) -> Result<api::ListExportsOutput> {
-    let limit = input.max_results.and_then(|limit| usize::try_from(limit).ok());
-    let limit = limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let mut listing = EXPORTS.list(ctx.scope(), ());
-    if let Some(arn) = &input.table_arn {
-        listing = EXPORTS.list(ctx.scope(), (tables::own_name(&ctx, arn)?,));
-    }
-    if let Some(token) = &input.next_token {
-        let place = token.split_once('/').ok_or_else(|| errors::validation("Invalid NextToken"))?;
-        listing = listing.after(&place);
-    }
-    let mut page = listing.limit(limit + 1).read(ctx.store()).await?;
-    let more = page.len() > limit;
-    page.truncate(limit);
-    let next = page.last().filter(|_| more).map(|((table, id), _)| format!("{table}/{id}"));
+    let (table, token) = (input.table_arn.as_deref(), input.next_token.as_deref());
+    let (page, next_token) = transfer::page(&ctx, EXPORTS, table, token, input.max_results).await?;
     Ok(api::ListExportsOutput {
-        export_summaries: Some(page.iter().map(|(_, record)| record.summary()).collect()),
-        next_token: next,
+        export_summaries: Some(page.iter().map(ExportRecord::summary).collect()),
+        next_token,
     })
 }

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use sereno_api_dynamodb as api;
 use sereno_base::Timestamp;
-use sereno_kernel::Ctx;
 use sereno_store::{Table, record, record_enum};
 
 record_enum! {
@@ -160,12 +159,4 @@ impl ExportRecord {
             filter_specification: None,
         }
     }
-}
-
-/// The table and the id that an export's or an import's ARN names.
-pub fn parse_arn<'a>(ctx: &Ctx, arn: &'a str, kind: &str) -> Option<(&'a str, &'a str)> {
-    let own = ctx.arn("dynamodb", "table/");
-    let (table, rest) = arn.strip_prefix(&own)?.split_once('/')?;
-    let id = rest.strip_prefix(kind)?.strip_prefix('/')?;
-    Some((table, id))
 }

@@ -8,12 +8,12 @@ use sereno_store::{Record, record, transact};
 use crate::backup;
 use crate::create_rules;
 use crate::errors;
-use crate::export_record::parse_arn;
 use crate::import_record::{IMPORTS, ImportRecord};
 use crate::import_task::IMPORT;
 use crate::state::TABLES;
 use crate::table::check_name;
 use crate::tables;
+use crate::transfer;
 
 record! {
     pub struct ImportWork {
@@ -22,7 +22,6 @@ record! {
     }
 }
 
-const PAGE_MAX: usize = 25;
 /// A token means the same import for eight hours.
 const TOKEN_LIFE_MS: i64 = 8 * 3600 * 1000;
 
@@ -115,28 +114,16 @@ pub async fn describe(
 ) -> Result<api::DescribeImportOutput> {
     let arn = &input.import_arn;
     let lost = || Error::not_found("ImportNotFoundException", format!("Import not found: {arn}"));
-    let key = parse_arn(&ctx, arn, "import").ok_or_else(lost)?;
+    let key = transfer::parse_arn(&ctx, arn, "import").ok_or_else(lost)?;
     let import = IMPORTS.get(ctx.store(), ctx.scope(), &key).await?.ok_or_else(lost)?;
     Ok(api::DescribeImportOutput { import_table_description: import.description(&ctx) })
 }
 
 pub async fn list(ctx: Ctx, input: api::ListImportsInput) -> Result<api::ListImportsOutput> {
-    let limit = input.page_size.and_then(|limit| usize::try_from(limit).ok());
-    let limit = limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let mut listing = IMPORTS.list(ctx.scope(), ());
-    if let Some(arn) = &input.table_arn {
-        listing = IMPORTS.list(ctx.scope(), (tables::own_name(&ctx, arn)?,));
-    }
-    if let Some(token) = &input.next_token {
-        let place = token.split_once('/').ok_or_else(|| errors::validation("Invalid NextToken"))?;
-        listing = listing.after(&place);
-    }
-    let mut page = listing.limit(limit + 1).read(ctx.store()).await?;
-    let more = page.len() > limit;
-    page.truncate(limit);
-    let next = page.last().filter(|_| more).map(|((table, id), _)| format!("{table}/{id}"));
+    let (table, token) = (input.table_arn.as_deref(), input.next_token.as_deref());
+    let (page, next_token) = transfer::page(&ctx, IMPORTS, table, token, input.page_size).await?;
     Ok(api::ListImportsOutput {
-        import_summary_list: Some(page.iter().map(|(_, import)| import.summary(&ctx)).collect()),
-        next_token: next,
+        import_summary_list: Some(page.iter().map(|import| import.summary(&ctx)).collect()),
+        next_token,
     })
 }

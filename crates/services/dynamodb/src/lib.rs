@@ -66,6 +66,7 @@ mod throttle;
 mod tokens;
 mod transact;
 mod transact_get;
+mod transfer;
 mod ttl;
 mod undo;
 mod update_item;
